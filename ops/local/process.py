@@ -1,0 +1,157 @@
+"""Child processes that never outlive the box and never share their data directory.
+
+Each part runs in a session of its own, so that Ctrl-C reaches the box alone and the box ends its parts in
+order. The kernel sends SIGTERM to a part when its parent dies, however it dies. A part holds a lock on its
+data directory for as long as it lives: the next start waits for that lock, and so for an old part that is
+still writing down its state.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+READY_SECONDS = 20.0
+STOP_SECONDS = 20.0
+_PR_SET_PDEATHSIG = 1
+# Loaded here: after the fork only async-signal-safe things may happen, and loading a library is none of them.
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class PartFailed(RuntimeError):
+    """A local part did not start or did not end; the message says which, why, and where its log is."""
+
+
+def free_port(usual: int = 0) -> int:
+    """`usual` where nothing listens on it, else a port the system picks."""
+    for port in (usual, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise PartFailed("no free port on the loopback interface")
+
+
+def lock_directory(directory: Path, name: str, wait_seconds: float) -> IO[str]:
+    """An exclusive lock on `directory`, held until the returned file (or a child that inherits it) is closed.
+
+    Raises PartFailed when another process still holds it after `wait_seconds`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / f"{name}.lock").open("w")
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                lock.close()
+                raise PartFailed(
+                    f"another process uses {directory}: stop it, or choose another --data"
+                ) from None
+            time.sleep(0.02)
+
+
+def _end_with_parent(parent: int) -> Callable[[], None]:
+    def in_child() -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # it died between the fork and the line above
+            os._exit(1)
+
+    return in_child
+
+
+class Part:
+    """A running child process with its log. Start it from a thread that lives as long as the process: the
+    kernel counts the starting thread, not the process, as the parent whose death ends the child."""
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        directory: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`before` runs once the directory is ours and before the child starts."""
+        self.name = name
+        self.log = directory / f"{name}.log"
+        with lock_directory(directory, name, STOP_SECONDS) as lock, self.log.open("a") as log:
+            before()
+            self.process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=None if env is None else dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],
+                preexec_fn=_end_with_parent(os.getpid()),
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
+        """Polls `ready` until it is true; raises PartFailed with the end of the log when the part ends or
+        takes too long."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.alive:
+                raise PartFailed(
+                    f"{self.name} ended with code {self.process.returncode}: {self._last_words()}"
+                )
+            if time.monotonic() > deadline:
+                self.stop()
+                raise PartFailed(f"{self.name} was not ready after {seconds:.0f} s: {self._last_words()}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Ends it, giving it the time to write down its state; kills it only when it does not end by
+        itself."""
+        if self.alive:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def kill(self) -> None:
+        """What a crash would do: no chance to write anything down."""
+        self.process.kill()
+        self.process.wait()
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return " | ".join(lines[-5:]) + f" (log: {self.log})"
+
+
+def npm_binary(*candidates: str) -> str:
+    """The first of these paths under node_modules that exists. Raises PartFailed naming the remedy."""
+    for candidate in candidates:
+        path = ROOT / "node_modules" / candidate
+        if path.exists():
+            return str(path)
+    raise PartFailed(
+        f"node_modules/{candidates[0]} is missing: run `make setup`; it exists for Linux on x86-64"
+    )
