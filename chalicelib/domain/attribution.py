@@ -1,0 +1,74 @@
+"""Who earns the commission of an order, and why: last click within the window, or a publisher's own voucher."""
+
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain.click import Click
+from chalicelib.domain.report import Report
+
+Reason = Literal["no_click", "unknown_click", "outside_window", "unknown_voucher"]
+
+REASONS: dict[Reason, str] = {
+    "no_click": "The order came without a click or voucher.",
+    "unknown_click": "The box holds no click of that id, or the agreement was not active.",
+    "outside_window": "The click is older than the agreement's attribution window.",
+    "unknown_voucher": "The voucher belongs to no publisher with an active agreement.",
+}
+
+
+class Voucher(Struct, rename="camel", frozen=True):
+    """A code that belongs to one publisher. `exclusive` makes it win over a click of somebody else's."""
+
+    code: str
+    publisher_id: str
+    agreement_id: str
+    """The publisher's agreement in force now."""
+    exclusive: bool = False
+
+
+class Attribution(Struct, rename="camel", frozen=True, kw_only=True):
+    """The publisher is None when nobody earns; then `reason` says why. `loser` names what did not win."""
+
+    rule: Literal["last_click", "voucher", "none"]
+    publisher_id: str | None = None
+    agreement_id: str | None = None
+    click_id: str | None = None
+    clicked_at: int | None = None
+    sub_id: str | None = None
+    reason: Reason | None = None
+    loser: str | None = None
+
+
+def attribute(report: Report, click: Click | None, voucher: Voucher | None, now: int) -> Attribution:
+    """`click` and `voucher` are what the box holds under the report's ids, None where it holds nothing. `now` in milliseconds."""
+    by_click = _by_click(report, click, now)
+    if voucher is None:
+        if by_click.publisher_id is None and report.voucher and not report.click_id:
+            return Attribution(rule="none", reason="unknown_voucher")
+        return by_click
+    by_voucher = Attribution(rule="voucher", publisher_id=voucher.publisher_id, agreement_id=voucher.agreement_id)
+    if by_click.publisher_id is None:
+        return by_voucher
+    if by_click.publisher_id == voucher.publisher_id:
+        return by_click
+    winner, other = (by_voucher, by_click) if voucher.exclusive else (by_click, by_voucher)
+    return replace(winner, loser=f"{other.rule} of {other.publisher_id}")
+
+
+def _by_click(report: Report, click: Click | None, now: int) -> Attribution:
+    if not report.click_id:
+        return Attribution(rule="none", reason="no_click")
+    if click is None:
+        return Attribution(rule="none", reason="unknown_click")
+    if now > click.attributable_until:
+        return Attribution(rule="none", reason="outside_window", click_id=click.click_id)
+    return Attribution(
+        rule="last_click",
+        publisher_id=click.publisher_id,
+        agreement_id=click.agreement_id,
+        click_id=click.click_id,
+        clicked_at=click.clicked_at,
+        sub_id=click.sub_id,
+    )

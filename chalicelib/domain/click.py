@@ -1,0 +1,42 @@
+"""A click: who sent the shopper, under which agreement, when."""
+
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from chalicelib.domain.config import Config
+from chalicelib.domain.errors import Malformed
+
+
+class Click(Struct, rename="camel", frozen=True, kw_only=True):
+    """Times in milliseconds since 1970 UTC. Nothing of the visitor is kept: no address, no user agent."""
+
+    click_id: str
+    publisher_id: str
+    agreement_id: str
+    clicked_at: int
+    attributable_until: int
+    """End of the attribution window of the agreement in force at the click; a later version of the terms never changes it."""
+    sub_id: str | None
+    salt: str
+    """32 bytes in hex: hides the click inside its anchor's Merkle leaf."""
+
+
+def landing_url(config: Config, deep_link: str | None) -> str:
+    """Where the redirect leads: the landing page, or the deep link if its host is the merchant's. Raises Malformed, never redirects elsewhere."""
+    target = deep_link or config.site.landing_page
+    parts = urlsplit(target)
+    if parts.scheme not in ("http", "https") or parts.netloc.lower() not in config.site.hosts or "\\" in target:
+        raise Malformed("url_not_allowed", "The url leads to a host that is not in the merchant's config.")
+    return _with_query(target, dict(config.site.parameters))
+
+
+def with_click(url: str, config: Config, click_id: str) -> str:
+    """The URL with the click id in its query; the fragment stays behind it."""
+    return _with_query(url, {config.tracking.click_parameters[0]: click_id})
+
+
+def _with_query(url: str, parameters: dict[str, str]) -> str:
+    parts = urlsplit(url)
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in parameters]
+    return urlunsplit(parts._replace(path=parts.path or "/", query=urlencode([*kept, *parameters.items()])))

@@ -1,0 +1,197 @@
+"""The integration config: one JSON file a merchant, public by rule.
+
+The model here is the source of `configs/schema.json`; `parse` reports a mistake with its JSON path, the fault and the remedy.
+"""
+
+import difflib
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+VERSION = 1
+
+Id = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$", description="3-40 of a-z, 0-9 and '-'")]
+Url = Annotated[str, Meta(pattern="^https?://[^\\s]+$", description="an http(s) address")]
+Host = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9.-]+(:[0-9]+)?$",
+        description="a host name, with a port where it is not the usual one",
+    ),
+]
+Origin = Annotated[str, Meta(pattern="^https?://[a-z0-9.-]+(:[0-9]+)?$", description="scheme and host, without a path")]
+Name = Annotated[str, Meta(min_length=1, max_length=60)]
+Address = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$", description="an address: 0x and 40 hex digits")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217, such as EUR")]
+Days = Annotated[int, Meta(ge=0, le=400)]
+Decimal = Annotated[
+    str, Meta(pattern="^[0-9]{1,12}(\\.[0-9]{1,6})?$", description='a decimal string, such as "10" or "2.50"')
+]
+
+
+class Strict(Struct, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class Merchant(Strict):
+    id: Id
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class Site(Strict):
+    """Where a shopper lands, and which pages may talk to the box."""
+
+    landing_page: Url
+    origins: Annotated[tuple[Origin, ...], Meta(min_length=1, max_length=50)]
+    hosts: Annotated[tuple[Host, ...], Meta(min_length=1, max_length=50)]
+    """Hosts a deep link may lead to."""
+    parameters: dict[Name, str] = {}
+    """Added to the landing page's query, such as utm_source."""
+
+
+class Tracking(Strict):
+    """How clicks and orders are recognised."""
+
+    click_parameters: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=5)] = ("clickId",)
+    via_parameter: Name = "via"
+    order_id_keys: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=20)] = (
+        "orderId",
+        "order_id",
+        "bookingReference",
+        "booking_reference",
+        "reference",
+        "transactionId",
+    )
+    cookie_domain: Annotated[str, Meta(pattern="^\\.?[a-z0-9.-]+$")] | None = None
+    consent: Literal["granted", "required", "off"] = "granted"
+    hold_unverified: bool = False
+    """Keep conversions that only a browser reported off the network until they are verified or approved."""
+
+
+class CommissionRule(Strict):
+    """One line of an agreement's terms: `percent` of the amount, or `fixed` per conversion in the agreement's currency."""
+
+    action: Literal["sale", "lead"]
+    group: Name = "default"
+    from_amount: Decimal = "0"
+    to_amount: Decimal | None = None
+    percent: Decimal | None = None
+    fixed: Decimal | None = None
+
+
+class AgreementDefaults(Strict, kw_only=True):
+    """Terms offered to a new publisher. They never change an agreement that is already signed."""
+
+    attribution_window_days: Annotated[int, Meta(ge=1, le=400)] = 30
+    validation_days: Days = 14
+    lock_days: Days = 30
+    silence_approves: Literal["verified", "all"] = "verified"
+    rules: Annotated[tuple[CommissionRule, ...], Meta(min_length=1, max_length=16)]
+
+
+class Network(Strict):
+    """Which chain and contract hold the records, and how often the box writes to them."""
+
+    chain_id: Annotated[int, Meta(ge=1)]
+    contract: Address
+    confirmations: Annotated[int, Meta(ge=1, le=1000)] = 12
+    """Blocks after which a transaction is final on a network without a `finalized` tag."""
+    batch_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
+    """A batch is sent when its oldest entry has waited this long,"""
+    batch_size: Annotated[int, Meta(ge=1, le=400)] = 100
+    """or when it has this many entries."""
+    anchor_minutes: Annotated[int, Meta(ge=1, le=1440)] = 60
+    max_fee_gwei: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    """Fees are never bumped past this."""
+
+
+class Signer(Strict):
+    kind: Literal["local", "keystore", "kms"]
+    """`local` keeps its key in a file and is refused on any public network."""
+
+
+class Config(Strict, kw_only=True):
+    schema: str | None = msgspec.field(default=None, name="$schema")
+    version: Literal[1]
+    merchant: Merchant
+    site: Site
+    tracking: Tracking = Tracking()
+    currency: Currency
+    time_zone: Name = "UTC"
+    rates: dict[Currency, Decimal] = {}
+    """Units of `currency` that one unit of another currency is worth; an order in a currency not listed is refused."""
+    agreement_defaults: AgreementDefaults
+    network: Network
+    signer: Signer
+
+
+class ConfigError(Exception):
+    """What is wrong with a config file, for the person who edits it."""
+
+    def __init__(self, file: str, path: str, fault: str, remedy: str) -> None:
+        super().__init__(f"{file}: {path}: {fault}. {remedy}")
+        self.file, self.path, self.fault, self.remedy = file, path, fault, remedy
+
+
+def parse(text: bytes, file: str) -> Config:
+    """Read a config file's bytes. `file` is its name, for the message only. Raises ConfigError."""
+    try:
+        return msgspec.json.decode(text, type=Config)
+    except msgspec.ValidationError as error:
+        raise _explained(error, text, file) from None
+    except msgspec.DecodeError as error:
+        raise ConfigError(file, "$", f"not JSON: {error}", "Compare it with another file in configs/") from None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) that configs are written against."""
+    schema = msgspec.json.schema(Config)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Integration config of a merchant box",
+        **schema,
+    }
+
+
+_UNKNOWN_KEY = re.compile(r"unknown field `(?P<key>[^`]+)`")
+_MISSING_KEY = re.compile(r"missing required field `(?P<key>[^`]+)`")
+
+
+def _explained(error: msgspec.ValidationError, text: bytes, file: str) -> ConfigError:
+    fault, _, where = str(error).partition(" - at ")
+    path = where.strip("`") or "$"
+    if unknown := _UNKNOWN_KEY.search(fault):
+        return ConfigError(file, path, f"there is no key '{unknown['key']}' here", _nearest(unknown["key"]))
+    if missing := _MISSING_KEY.search(fault):
+        return ConfigError(
+            file,
+            path,
+            f"the key '{missing['key']}' is missing",
+            "Add it; configs/schema.json says what it takes",
+        )
+    return ConfigError(
+        file,
+        path,
+        fault[:1].lower() + fault[1:],
+        f"Found {_value_at(text, path)}; configs/schema.json says what it takes",
+    )
+
+
+def _nearest(key: str) -> str:
+    known = sorted(
+        {name for definition in json_schema()["$defs"].values() for name in definition.get("properties", {})}
+    )
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"Did you mean '{close[0]}'?" if close else "Remove it; configs/schema.json lists the keys"
+
+
+def _value_at(text: bytes, path: str) -> str:
+    value: Any = msgspec.json.decode(text)
+    for part in re.findall(r"[^.\[\]$]+", path):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit():
+            value = value[int(part)]
+    return msgspec.json.encode(value).decode()[:60]

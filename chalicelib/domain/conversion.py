@@ -1,0 +1,218 @@
+"""A conversion from its first report to its last correction: one order is one conversion, whoever reports it.
+
+Two things are kept apart: what the merchant's side *wants* (amount, attribution, decision - here), and what the network *holds* (the entries).
+`domain.outbox` derives from the difference what the signer has to do.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.domain.attribution import Attribution
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.report import Action, Item, Line, Report, Source
+
+Decision = Literal["open", "approved", "rejected"]
+Status = Literal["open", "approved", "sale", "rejected"]
+
+MAX_HISTORY = 200
+_RANK: dict[Source, int] = {"tag": 0, "signed-tag": 1, "server": 2}
+
+
+class Happening(Struct, rename="camel", frozen=True):
+    """One line of a conversion's history. `at` in milliseconds since 1970 UTC."""
+
+    at: int
+    event: str
+    by: str
+    detail: str = ""
+
+
+class Said(Struct, rename="camel", frozen=True):
+    """What one source said first; a later report of that source is held against it."""
+
+    amount: int
+    currency: str
+    click_id: str | None
+    event_id: str | None
+    at: int
+
+
+class Entry(Struct, rename="camel", frozen=True, kw_only=True):
+    """One recording of the conversion on the network. A superseding report makes a second one; the first is then rejected.
+
+    `payload` is exactly what was committed to. `signer`, `nonce`, `index` name its transaction and its first place in the batch; from `wanted_*`
+    to `record`, `decide`, `amend` each name the transaction that carried the last such change, as (signer, nonce).
+    """
+
+    payload: dict[str, Any]
+    agreement_id: str
+    publisher_id: str
+    lines: tuple[Line, ...]
+    recorded: tuple[Line, ...]
+    """The lines as first recorded; `lines` follows each amend."""
+    verified: bool
+    signer: str
+    nonce: int
+    index: int
+    decision: Decision = "open"
+    reason: str | None = None
+    last_change: tuple[str, int] | None = None
+    """(signer, nonce) of the newest decide or amend; None while only recorded."""
+
+
+class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
+    """Amounts in minor units, times in milliseconds since 1970 UTC."""
+
+    conversion_id: str
+    action: Action
+    order_id: str | None
+    event_id: str | None
+    amount: int
+    currency: str
+    lines: tuple[Line, ...]
+    source: Source
+    verified: bool
+    attribution: Attribution
+    salt: str
+    private_salt: str
+    created_at: int
+    said: dict[str, Said]
+    original: tuple[int, str] | None = None
+    rate: str | None = None
+    customer_status: Literal["new", "existing"] | None = None
+    voucher: str | None = None
+    items: tuple[Item, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    decision: Decision = "open"
+    reason: str | None = None
+    is_test: bool = False
+    entries: tuple[Entry, ...] = ()
+    set_aside: str | None = None
+    """Why the network refused this conversion, for a person to read; None in the ordinary course."""
+    history: tuple[Happening, ...] = ()
+    version: int = 1
+
+    @property
+    def attributed(self) -> bool:
+        return self.attribution.publisher_id is not None
+
+
+def conversion_id(box_secret: bytes, report: Report) -> str:
+    """The id under which this order is kept, whoever reports it: 26 characters a-z2-7 that only the box can derive."""
+    kind, identity = ("order", report.order_id) if report.order_id else ("event", report.event_id)
+    name = json.dumps(["test" if report.is_test else "live", report.action, kind, identity], ensure_ascii=False)
+    digest = hmac.new(box_secret, name.encode(), hashlib.sha256).digest()
+    return base64.b32encode(digest[:16]).decode().rstrip("=").lower()
+
+
+def open_conversion(report: Report, attribution: Attribution, key: str, salts: tuple[str, str], now: int) -> Conversion:
+    """The first report of an order. `key` from `conversion_id`; `salts` are two fresh ones of 32 bytes in hex."""
+    detail = attribution.rule if attribution.publisher_id else f"unattributed: {attribution.reason}"
+    if attribution.loser:
+        detail += f"; over {attribution.loser}"
+    if report.rate and report.original:
+        detail += f"; converted from {report.original[1]} at {report.rate}"
+    return Conversion(
+        conversion_id=key,
+        action=report.action,
+        order_id=report.order_id,
+        event_id=report.event_id,
+        amount=report.amount,
+        currency=report.currency,
+        lines=report.lines,
+        source=report.source,
+        verified=report.verified,
+        attribution=attribution,
+        salt=salts[0],
+        private_salt=salts[1],
+        created_at=now,
+        said={report.source: _said(report, now)},
+        original=report.original,
+        rate=report.rate,
+        customer_status=report.customer_status,
+        voucher=report.voucher,
+        items=report.items,
+        metadata=dict(report.metadata),
+        is_test=report.is_test,
+        history=(Happening(now, "received", report.source, detail),),
+    )
+
+
+def merge(held: Conversion, report: Report, attribution: Attribution, now: int, *, locked: bool) -> Conversion:
+    """A further report of an order that the box holds. Returns `held` itself when the report is a duplicate, else the amended conversion.
+
+    Raises Conflict: `conflict` when it says something else and may not change it, `locked` after the lock.
+    """
+    earlier = held.said.get(report.source)
+    if earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency):
+        return _with_other_click(held, report, earlier, now)
+    if earlier is not None or _RANK[report.source] <= _RANK[held.source]:
+        if earlier is None and (held.amount, held.currency) == (report.amount, report.currency):
+            return _remembering(held, report, now, "confirmed")
+        raise Conflict(
+            "conflict",
+            "This order is held with another amount or currency. Send a correction from the server: PATCH /v1/conversions/{id}.",
+        )
+    if locked:
+        raise Conflict("locked", "The lock date of this conversion has passed; nothing changes it any more.")
+    return _superseded_by(held, report, attribution, now)
+
+
+def _said(report: Report, now: int) -> Said:
+    return Said(report.amount, report.currency, report.click_id, report.event_id, now)
+
+
+def _with_other_click(held: Conversion, report: Report, earlier: Said, now: int) -> Conversion:
+    """A repeat with another click changes nothing, but leaves a trace: it may be somebody stealing the order."""
+    flag = f"repeat named another click: {report.click_id}"
+    if not report.click_id or report.click_id == earlier.click_id or any(flag == line.detail for line in held.history):
+        return held
+    return happened(held, now, "flagged", report.source, flag)
+
+
+def _remembering(held: Conversion, report: Report, now: int, event: str) -> Conversion:
+    return happened(replace(held, said={**held.said, report.source: _said(report, now)}), now, event, report.source)
+
+
+def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:
+    """A verified report over a lesser one: its amount holds, and its attribution where it names a click or voucher."""
+    names_publisher = bool(report.click_id or report.voucher)
+    amended = replace(
+        held,
+        amount=report.amount,
+        currency=report.currency,
+        lines=report.lines,
+        original=report.original,
+        rate=report.rate,
+        source=report.source,
+        verified=True,
+        attribution=attribution if names_publisher else held.attribution,
+        order_id=report.order_id or held.order_id,
+        items=report.items or held.items,
+        customer_status=report.customer_status or held.customer_status,
+        voucher=report.voucher or held.voucher,
+        metadata={**held.metadata, **report.metadata},
+    )
+    detail = "" if held.amount == report.amount else "amount changed by a verified report"
+    if amended.attribution.publisher_id != held.attribution.publisher_id:
+        detail += f"; attribution moved from {held.attribution.publisher_id} to {amended.attribution.publisher_id}"
+    return _remembering(
+        happened(amended, now, "amended" if detail else "verified", report.source, detail.lstrip("; ")),
+        report,
+        now,
+        "reported",
+    )
+
+
+def happened(conversion: Conversion, at: int, event: str, by: str, detail: str = "") -> Conversion:
+    """The conversion with one more line of history (the oldest but the first fall off past MAX_HISTORY)."""
+    history = (*conversion.history, Happening(at, event, by, detail))
+    if len(history) > MAX_HISTORY:
+        history = (history[0], *history[-(MAX_HISTORY - 1) :])
+    return replace(conversion, history=history)

@@ -1,0 +1,69 @@
+"""Money: decimal strings at the edges, integers in minor units inside. Never floats.
+
+Exponents are ISO 4217's: two digits unless listed here.
+"""
+
+import re
+
+from chalicelib.domain.errors import Unprocessable
+
+_EXPONENTS = {
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),
+        0,
+    ),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
+_DECIMAL = re.compile(r"(\d{1,12})(?:\.(\d{1,4}))?", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+
+MAX_MINOR_UNITS = 2**40 - 1
+"""An amount on chain has five bytes: 10,995,116,277.75 in a currency of two decimals."""
+
+
+def exponent(currency: str) -> int:
+    return _EXPONENTS.get(currency, 2)
+
+
+def minor_units(currency: str) -> int:
+    """How many minor units make one unit of the currency: 100 for EUR, 1 for JPY."""
+    return int("1".ljust(exponent(currency) + 1, "0"))
+
+
+def check_currency(code: str) -> str:
+    if not _CURRENCY.fullmatch(code):
+        raise Unprocessable("currency_invalid", "Give the currency as three capital letters (ISO 4217), such as EUR.")
+    return code
+
+
+def parse_amount(text: str, currency: str) -> int:
+    """`"100.00"`, `"EUR"` -> 10000. Refuses anything but digits with at most one point, more decimals than the currency has,
+    and amounts past MAX_MINOR_UNITS; nothing is ever rounded or cut off here."""
+    match = _DECIMAL.fullmatch(text)
+    if not match:
+        raise Unprocessable(
+            "amount_invalid",
+            'Write an amount as digits with a point before the decimals, such as "12.50": no sign, comma or exponent.',
+        )
+    whole, fraction = match[1], match[2] or ""
+    digits = exponent(currency)
+    if len(fraction) > digits:
+        raise Unprocessable("amount_precision", f"{currency} has {digits} decimals; this amount has {len(fraction)}.")
+    minor = int(whole + fraction.ljust(digits, "0"))
+    if minor > MAX_MINOR_UNITS:
+        raise Unprocessable(
+            "amount_too_large",
+            f"One conversion may be at most {format_amount(MAX_MINOR_UNITS, currency)} {currency}.",
+        )
+    return minor
+
+
+def format_amount(minor: int, currency: str) -> str:
+    """10000, `"EUR"` -> `"100.00"`."""
+    digits = exponent(currency)
+    if digits == 0:
+        return str(minor)
+    sign, minor = ("-", -minor) if minor < 0 else ("", minor)
+    whole, fraction = divmod(minor, 10**digits)
+    return f"{sign}{whole}.{fraction:0{digits}d}"

@@ -1,0 +1,224 @@
+"""What a source says of an order: read strictly, normalised once, whoever the source is."""
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib.domain import money
+from chalicelib.domain.config import Config
+from chalicelib.domain.errors import Malformed, Unprocessable
+
+Action = Literal["sale", "lead"]
+Source = Literal["tag", "signed-tag", "server"]
+B = TypeVar("B", bound="Body")
+
+VISIBLE_ASCII = r"[\x21-\x7e]{1,128}"
+MAX_METADATA_BYTES = 2048
+MAX_METADATA_KEYS = 20
+MAX_LINES = 100
+
+
+class Item(Struct, rename="camel", forbid_unknown_fields=True):
+    """One line of the basket, as sent."""
+
+    unit_price: str
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    group: Annotated[str, Meta(min_length=1, max_length=60)] = "default"
+    sku: Annotated[str, Meta(max_length=100)] | None = None
+    name: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class Body(Struct, rename="camel"):
+    """The JSON body of a beacon; a server's has `orderId` beside it. Unknown fields are ignored, so that an older box takes a newer tag."""
+
+    action: str
+    values: list[str] | UnsetType = UNSET
+    metadata: dict[str, Any] | None = None
+    order_id: str | None = None
+    click_id: str | None = None
+    event_id: str | None = None
+    currency: str | None = None
+    voucher: str | None = None
+    items: list[Item] | None = None
+    customer_status: Literal["new", "existing"] | None = None
+    consent: Any = None
+    is_test: bool = False
+    signature: str | None = None
+
+
+class ServerBody(Body, rename="camel", forbid_unknown_fields=True):
+    """The JSON body of a server's report. A field the box does not know is refused: a misspelt one must not go unnoticed."""
+
+
+class Line(Struct, rename="camel", frozen=True):
+    """The part of an order in one commission group. `amount` in minor units."""
+
+    group: str
+    amount: int
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """A report that reads well. Amounts in minor units of `currency`."""
+
+    source: Source
+    action: Action
+    order_id: str | None
+    event_id: str | None
+    amount: int
+    currency: str
+    lines: tuple[Line, ...]
+    original: tuple[int, str] | None = None
+    """Amount and currency before conversion by the config's rates, if there was one."""
+    rate: str | None = None
+    click_id: str | None = None
+    voucher: str | None = None
+    customer_status: Literal["new", "existing"] | None = None
+    items: tuple[Item, ...] = ()
+    metadata: dict[str, str | int | bool | float | None] = {}
+    is_test: bool = False
+
+    @property
+    def verified(self) -> bool:
+        return self.source != "tag"
+
+
+def read_body(raw: bytes, kind: type[B]) -> B:
+    """Decode a JSON body. Raises Malformed with the JSON path of the first thing that is wrong."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise Malformed("body_invalid", f"{error}. The fields and their types are at /docs.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Malformed("json_malformed", "The body is not JSON. Send one JSON object, encoded as UTF-8.") from None
+
+
+def normalise(body: Body, source: Source, config: Config) -> Report:
+    """Body -> Report. Raises Unprocessable with a stable code for each value that cannot be accepted."""
+    action = _action(body.action)
+    metadata = _metadata(body.metadata)
+    order_id = _identifier(
+        body.order_id or _order_id_in(metadata, config),
+        "orderId",
+        "order_id_invalid",
+        r"[^\x00-\x1f\x7f]{1,128}",
+    )
+    event_id = _identifier(body.event_id, "eventId", "event_id_invalid", VISIBLE_ASCII)
+    if source == "server" and not body.order_id:
+        raise Unprocessable("order_id_missing", "A server's report needs a top-level orderId.")
+    if order_id is None and event_id is None:
+        raise Unprocessable(
+            "order_id_missing",
+            f"Send an order id in the metadata (such as {config.tracking.order_id_keys[0]}) or an eventId.",
+        )
+    currency = money.check_currency(body.currency or config.currency)
+    amount, lines = _amounts(body, currency)
+    original, rate = None, None
+    if currency != config.currency:
+        original, rate = (amount, currency), _rate(currency, config)
+        lines = tuple(Line(line.group, _convert(line.amount, currency, rate, config.currency)) for line in lines)
+        amount = sum(line.amount for line in lines)
+    return Report(
+        source=source,
+        action=action,
+        order_id=order_id,
+        event_id=event_id,
+        amount=amount,
+        currency=config.currency,
+        lines=lines,
+        original=original,
+        rate=rate,
+        click_id=_identifier(body.click_id or None, "clickId", "click_id_invalid", VISIBLE_ASCII),
+        voucher=_identifier(body.voucher or None, "voucher", "voucher_invalid", r"[^\x00-\x1f\x7f]{1,60}"),
+        customer_status=body.customer_status,
+        items=tuple(body.items or ()),
+        metadata=metadata,
+        is_test=body.is_test,
+    )
+
+
+def _action(name: str) -> Action:
+    if name in ("lead", "leads"):
+        return "lead"
+    if name == "sale":
+        return "sale"
+    raise Unprocessable("action_unknown", "The action is 'sale' or 'lead'.")
+
+
+def _identifier(value: str | None, name: str, code: str, pattern: str) -> str | None:
+    if value is None:
+        return None
+    if not re.fullmatch(pattern, value, re.ASCII):
+        raise Unprocessable(
+            code,
+            f"{name} has 1-128 printable characters" + (", ASCII without spaces." if pattern == VISIBLE_ASCII else "."),
+        )
+    return value
+
+
+def _metadata(metadata: dict[str, Any] | None) -> dict[str, str | int | bool | float | None]:
+    if not metadata:
+        return {}
+    if len(metadata) > MAX_METADATA_KEYS:
+        raise Unprocessable("metadata_too_large", f"Metadata has at most {MAX_METADATA_KEYS} keys.")
+    if any(isinstance(value, dict | list) for value in metadata.values()):
+        raise Unprocessable("metadata_nested", "Metadata is flat: its values are strings, numbers, booleans or null.")
+    if len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
+        raise Unprocessable("metadata_too_large", f"Metadata takes at most {MAX_METADATA_BYTES} bytes as JSON.")
+    return metadata
+
+
+def _order_id_in(metadata: dict[str, str | int | bool | float | None], config: Config) -> str | None:
+    for key in config.tracking.order_id_keys:
+        value = metadata.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
+            return str(value)
+    return None
+
+
+def _amounts(body: Body, currency: str) -> tuple[int, tuple[Line, ...]]:
+    """The total and its split by commission group. With items and values both given, they must agree to the minor unit."""
+    values = None if body.values is UNSET else [money.parse_amount(value, currency) for value in body.values]
+    if values is not None and not 0 < len(values) <= MAX_LINES:
+        raise Unprocessable("values_missing", f'Give 1-{MAX_LINES} values, such as ["100.00"].')
+    if not body.items:
+        if values is None:
+            raise Unprocessable("values_missing", 'Give the values as an array of decimal strings, such as ["100.00"].')
+        return _checked_total(sum(values), currency), (Line("default", sum(values)),)
+    if len(body.items) > MAX_LINES:
+        raise Unprocessable(
+            "items_too_many", f"An order has at most {MAX_LINES} items; add up those of one commission group."
+        )
+    groups: dict[str, int] = {}
+    for item in body.items:
+        groups[item.group] = groups.get(item.group, 0) + money.parse_amount(item.unit_price, currency) * item.quantity
+    total = _checked_total(sum(groups.values()), currency)
+    if values is not None and sum(values) != total:
+        raise Unprocessable(
+            "items_sum_mismatch",
+            f"The items add up to {money.format_amount(total, currency)}, the values to {money.format_amount(sum(values), currency)}.",
+        )
+    return total, tuple(Line(group, groups[group]) for group in sorted(groups))
+
+
+def _checked_total(total: int, currency: str) -> int:
+    return money.parse_amount(money.format_amount(total, currency), currency)
+
+
+def _rate(currency: str, config: Config) -> str:
+    rate = config.rates.get(currency)
+    if rate is None:
+        raise Unprocessable(
+            "currency_not_accepted",
+            f"This merchant takes {', '.join([config.currency, *sorted(config.rates)])}.",
+        )
+    return rate
+
+
+def _convert(minor: int, currency: str, rate: str, into: str) -> int:
+    """Multiply by a decimal-string rate in integers, rounded half up."""
+    whole, _, fraction = rate.partition(".")
+    numerator = minor * int(whole + fraction) * money.minor_units(into)
+    denominator = int("1".ljust(len(fraction) + 1, "0")) * money.minor_units(currency)
+    return (2 * numerator + denominator) // (2 * denominator)

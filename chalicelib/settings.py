@@ -1,0 +1,51 @@
+"""The only reader of the environment.
+
+Every value comes from the stage's environment variables in `.chalice/config.json` (or from `box up` locally). No secret is read here: RPC URLs
+and signer passwords are named by parameter and fetched by `adapters.secrets`, unless `RPC_URLS` is given, which only a local box does.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Settings:
+    merchant: str
+    config_file: Path
+    table_prefix: str
+    region: str
+    dynamodb_url: str | None
+    """Endpoint of an embedded DynamoDB; None means AWS."""
+    rpc_urls: tuple[str, ...]
+    """RPC endpoints in order of preference; empty means they are in the parameter store."""
+    signer_key_file: Path | None
+    """Where the `local` signer keeps its key; only a local box has one."""
+    kms_key_id: str | None
+    parameter_path: str
+    """Prefix of this box's secrets in the parameter store, e.g. `/merchant-box/demo`."""
+
+
+@cache
+def settings() -> Settings:
+    merchant = os.environ.get("MERCHANT", "demo")
+    key_file = os.environ.get("SIGNER_KEY_FILE")
+    return Settings(
+        merchant=merchant,
+        config_file=Path(os.environ.get("CONFIG_FILE") or _bundled_config(merchant)),
+        table_prefix=os.environ.get("TABLE_PREFIX", f"merchant-box-{merchant}"),
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1",
+        dynamodb_url=os.environ.get("DYNAMODB_URL") or None,
+        rpc_urls=tuple(url for url in os.environ.get("RPC_URLS", "").split(",") if url),
+        signer_key_file=Path(key_file) if key_file else None,
+        kms_key_id=os.environ.get("KMS_KEY_ID") or None,
+        parameter_path=os.environ.get("PARAMETER_PATH", f"/merchant-box/{merchant}"),
+    )
+
+
+def _bundled_config(merchant: str) -> Path:
+    """`vendor/configs` puts configs/ at the bundle's root, so the same relative path holds here and in Lambda."""
+    return Path(__file__).parent.parent / "configs" / f"{merchant}.json"
