@@ -1,4 +1,4 @@
-r"""Signed page data: the merchant's server signs an order into its page, so a browser's report can be believed.
+r"""Signed page data: a merchant signs an order into its page, so that a browser's report can be believed.
 
 signature = lower-case hex of HMAC-SHA256(key, message)
 key       = the page secret's text as UTF-8, all of it
@@ -37,7 +37,7 @@ def sign_page(secret: str, order_id: str, action: str, values: Sequence[str], cu
 def page_signature_holds(
     secrets: Iterable[str], signature: str, order_id: str, action: str, values: Sequence[str], currency: str
 ) -> bool:
-    """Whether one of `secrets` (several while one rotates) made `signature` for these strings as they arrived.
+    """Whether one of `secrets` (several while one rotates) made `signature` for these strings, as they came.
 
     Never raises on text that a browser sent; a short secret of the box's own raises ValueError.
     """

@@ -28,11 +28,9 @@ _SIGNATURES = re.compile(r"[!-~]+( [!-~]+){0,15}", re.ASCII)
 
 
 def sign_webhook(secrets: Sequence[str], message_id: str, timestamp: int, payload: bytes) -> dict[str, str]:
-    """The three headers of one attempt. `secrets` are `whsec_…` texts. ValueError when anything is malformed."""
+    """The three headers of one attempt. `secrets` are `whsec_…` texts. ValueError on anything malformed."""
     if not secrets or not _ID.fullmatch(message_id) or not _TIMESTAMP.fullmatch(str(timestamp)):
-        raise ValueError(
-            "a webhook needs a secret, an id of letters, digits, _ and -, and a time in Unix seconds"
-        )
+        raise ValueError("a webhook needs a secret, an id of letters, digits, _ and -, and a time in Unix seconds")
     entries = [_signature(secret, message_id, str(timestamp), payload) for secret in secrets]
     return {
         "webhook-id": message_id,
@@ -65,9 +63,7 @@ def verify_webhook(secrets: Sequence[str], headers: Mapping[str, str], payload: 
 def _check_headers(message_id: str, timestamp: str, signatures: str) -> None:
     if not (message_id and timestamp and signatures):
         raise Unauthenticated("header_missing", "Send webhook-id, webhook-timestamp and webhook-signature.")
-    if not (
-        _ID.fullmatch(message_id) and _TIMESTAMP.fullmatch(timestamp) and _SIGNATURES.fullmatch(signatures)
-    ):
+    if not (_ID.fullmatch(message_id) and _TIMESTAMP.fullmatch(timestamp) and _SIGNATURES.fullmatch(signatures)):
         raise Unauthenticated("header_malformed", "A webhook header does not read as the standard says.")
 
 
