@@ -134,9 +134,7 @@ time.sleep(600)
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_part_outlives_its_parent_and_the_chain_is_kept(tmp_path: Path, how: signal.Signals) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     chain_pid, dynamodb_pid, url = parent.stdout.readline().split()
     rpc.call(url, "eth_sendTransaction", {"from": FAUCET, "to": SOMEBODY, "value": "0x3"})

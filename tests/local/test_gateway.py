@@ -49,7 +49,7 @@ def small_app() -> Chalice:
     @parts.route("/slow/{name}")
     def slow(name: str) -> dict[str, Any]:
         time.sleep(0.05)
-        query = parts.current_request.query_params or {}
+        query: Any = parts.current_request.query_params
         return {"mine": query["name"] == name}
 
     @parts.route("/pixel")
