@@ -1,0 +1,64 @@
+// Builds the tag: node tag/build.mjs [--check]. Reproducible: the bytes depend on tag/src and the pinned esbuild alone.
+// --check builds into memory and fails when what is committed differs; both fail over the size limits.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const LIMITS = { raw: 4500, gzip: 2000, stub: 300 };
+const here = dirname(fileURLToPath(import.meta.url));
+const out = join(here, '../chalicelib/web/tag');
+const check = process.argv.includes('--check');
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const base62 = (bytes) => {
+  let n = BigInt('0x' + bytes.toString('hex'));
+  let text = '';
+  while (n) [text, n] = [BASE62[Number(n % 62n)] + text, n / 62n];
+  return text.padStart(43, '0');
+};
+
+const bundle = async (entry) => {
+  const { outputFiles } = await build({
+    entryPoints: [join(here, 'src', entry)],
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: 'es2020',
+    charset: 'utf8',
+    legalComments: 'none',
+    write: false,
+  });
+  return Buffer.from(outputFiles[0].contents);
+};
+
+const wrong = [];
+const place = (name, bytes) => {
+  const path = join(out, name);
+  if (existsSync(path) && readFileSync(path).equals(bytes)) return;
+  if (check) wrong.push(`${name} is not what tag/src builds: run node tag/build.mjs and commit`);
+  else {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, bytes);
+  }
+};
+
+const tag = await bundle('main.js');
+const panel = await bundle('panel.js');
+const stub = readFileSync(join(here, 'stub.html'));
+const revision = base62(createHash('sha256').update(tag).digest()).slice(0, 8);
+place('mtag.js', tag);
+place('mtag-debug.js', panel);
+
+const gzip = gzipSync(tag, { level: 9 }).length;
+const stubSize = stub.toString().trim().length;
+console.log(`mtag.js ${tag.length} raw (limit ${LIMITS.raw}), ${gzip} gzip -9 (limit ${LIMITS.gzip}), revision ${revision}`);
+console.log(`stub ${stubSize} (limit ${LIMITS.stub}), mtag-debug.js ${panel.length} raw, loaded on demand only`);
+if (tag.length > LIMITS.raw) wrong.push(`mtag.js is ${tag.length - LIMITS.raw} bytes over the raw limit`);
+if (gzip > LIMITS.gzip) wrong.push(`mtag.js is ${gzip - LIMITS.gzip} bytes over the gzip limit`);
+if (stubSize > LIMITS.stub) wrong.push('the stub is over its limit');
+if (!existsSync(join(out, 'releases', `mtag.${revision}.js`))) console.log('not released: node tag/release.mjs keeps these bytes for good');
+for (const line of wrong) console.error(line);
+process.exit(wrong.length ? 1 : 0);

@@ -1,0 +1,20 @@
+// First-party storage. Where it is blocked or full, a plain object takes its place and what it holds lives as long as the page.
+export let store = {};
+try {
+  store = localStorage || store;
+} catch {}
+
+export const put = (key, text) => {
+  try {
+    store[key] = text;
+  } catch {
+    store = { ...store, [key]: text };
+  }
+};
+
+/** Writes a cookie or, without text, reads them all. */
+export const cookie = (text) => {
+  try {
+    return text ? (document.cookie = text + ';path=/;secure;samesite=lax') : document.cookie;
+  } catch {}
+};
