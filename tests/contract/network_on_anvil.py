@@ -1,0 +1,165 @@
+"""The contract on a node of its own, whose time the tests may move. Reads as the box and the merchant would act."""
+
+import itertools
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from chalicelib.adapters import contract
+from chalicelib.adapters.contract_abi import artifact
+from chalicelib.adapters.contract_events import AgreementRegistered, Event, Recorded, decode_logs
+from chalicelib.domain.agreement import Rule, Terms, agreement_id
+from chalicelib.domain.batch import Batch, Entry, pack
+from chalicelib.domain.keccak import keccak256
+
+CHAIN_ID = 31337
+PRICE = hex(10**9)
+_ids: Iterator[int] = itertools.count(1)
+_numbers: Iterator[int] = itertools.count(1)
+
+
+class Refused(Exception):
+    """The contract refused: `error` is its named error, None for a revert without one."""
+
+    def __init__(self, error: contract.NetworkRefusal | None, text: str) -> None:
+        super().__init__(f"{error or text}")
+        self.error = error
+        self.name = error.name if error else ""
+
+
+def new_account() -> LocalAccount:
+    """A fresh key; the same ones in every run, so that a failure can be repeated."""
+    account: LocalAccount = Account.from_key(keccak256(b"test account %d" % next(_numbers)))
+    return account
+
+
+def commitment(number: int) -> bytes:
+    return keccak256(b"conversion %d" % number)[:20]
+
+
+def sign(account: LocalAccount, digest: bytes) -> bytes:
+    return bytes(Account.unsafe_sign_hash(digest, account.key).signature)
+
+
+class Network:
+    """A deployed contract. Any address may send (the node impersonates it); each call is mined at once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.rpc("anvil_autoImpersonateAccount", True)
+        self.payer = self.rpc("eth_accounts")[0]
+        receipt = self.receipt(self._send({"from": self.payer, "data": artifact()["bytecode"]}))
+        self.address: str = receipt["contractAddress"]
+        self.views = contract.NetworkViews(self.call)
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        body = json.dumps({"jsonrpc": "2.0", "id": next(_ids), "method": method, "params": params}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        if "error" in answer:
+            data = answer["error"].get("data")
+            if isinstance(data, str) and data.startswith("0x"):
+                raise Refused(contract.decode_error(bytes.fromhex(data[2:])), answer["error"]["message"])
+            raise Refused(None, answer["error"]["message"])
+        return answer["result"]
+
+    def _send(self, transaction: dict[str, Any]) -> str:
+        sent: str = self.rpc("eth_sendTransaction", {"gas": hex(16_000_000), "gasPrice": PRICE, **transaction})
+        return sent
+
+    def receipt(self, transaction: str) -> dict[str, Any]:
+        """The node answers a send before the block is there, by a hair."""
+        for _ in range(2000):
+            found: dict[str, Any] | None = self.rpc("eth_getTransactionReceipt", transaction)
+            if found is not None:
+                return found
+            time.sleep(0.001)
+        raise AssertionError(f"{transaction} was not mined")
+
+    def fund(self, address: str) -> None:
+        self.rpc("anvil_setBalance", address, hex(10**20))
+
+    def call(self, data: bytes, sender: str | None = None) -> bytes:
+        transaction = {"to": self.address, "data": "0x" + data.hex(), "from": sender or self.payer}
+        answer: str = self.rpc("eth_call", transaction, "latest")
+        return bytes.fromhex(answer[2:])
+
+    def send(self, sender: str, data: bytes, to: str | None = None) -> dict[str, Any]:
+        """The receipt of a call that went through. Raises Refused for one that did not."""
+        transaction = {"from": sender, "to": to or self.address, "data": "0x" + data.hex()}
+        receipt = self.receipt(self._send(transaction))
+        if receipt["status"] != "0x1":
+            self.rpc("eth_call", {**transaction, "gas": hex(16_000_000)}, "latest")
+            raise AssertionError("a transaction failed and the same call goes through")
+        return receipt
+
+    def events(self, sender: str, data: bytes) -> list[Event]:
+        return decode_logs(self.send(sender, data)["logs"], self.address)
+
+    def now(self) -> int:
+        return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def wait(self, seconds: int) -> None:
+        """Mines a block that many seconds after the last one."""
+        self.rpc("evm_setNextBlockTimestamp", hex(self.now() + seconds))
+        self.rpc("evm_mine")
+
+    def register(self, terms: Terms, merchant: LocalAccount, publisher: LocalAccount) -> bytes:
+        """Signs as both parties, registers and gives the id."""
+        digest = agreement_id(terms, CHAIN_ID, self.address)
+        data = contract.encode_register(terms, sign(merchant, digest), sign(publisher, digest))
+        (event,) = self.events(self.payer, data)
+        assert isinstance(event, AgreementRegistered)
+        return event.agreement
+
+
+class Merchant:
+    """A merchant with an operational key and a way to sign agreements with new publishers."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.account = new_account()
+        self.key = new_account()
+        network.fund(self.account.address)
+        network.fund(self.key.address)
+        self.address = self.account.address.lower()
+        self.terms: dict[bytes, Terms] = {}
+        self.publishers: dict[bytes, LocalAccount] = {}
+        network.send(self.address, contract.encode_authorise(self.key.address, network.now() + 4000 * 86_400))
+
+    def agree(self, *rules: Rule, publisher: LocalAccount | None = None, **terms: Any) -> bytes:
+        """A registered agreement's id; 10 % of a sale unless told otherwise."""
+        publisher = publisher or new_account()
+        nonce, version = self.network.views.next_agreement(self.address, publisher.address)
+        full = Terms(
+            merchant=self.address,
+            publisher=publisher.address.lower(),
+            currency="EUR",
+            rules=rules or (Rule("sale", rate=100_000),),
+            **{"deadline": self.network.now() + 3600, "nonce": nonce, "version": version, **terms},
+        )
+        agreement = self.network.register(full, self.account, publisher)
+        self.terms[agreement] = full
+        self.publishers[agreement] = publisher
+        return agreement
+
+    def silence_all(self) -> set[bytes]:
+        return {agreement for agreement, terms in self.terms.items() if terms.silence == "all"}
+
+    def pack(self, *entries: Entry) -> Batch:
+        return pack(entries, self.silence_all())
+
+    def record(self, batch: Batch) -> Recorded:
+        (event,) = self.network.events(self.key.address, contract.encode_record(self.address, batch))
+        assert isinstance(event, Recorded)
+        return event
+
+    def send(self, data: bytes) -> list[Event]:
+        """As the operational key."""
+        return self.network.events(self.key.address, data)
