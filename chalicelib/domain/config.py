@@ -38,6 +38,8 @@ class Strict(Struct, rename="camel", forbid_unknown_fields=True):
 class Merchant(Strict):
     id: Id
     name: Annotated[str, Meta(min_length=1, max_length=100)]
+    account: Address
+    """The merchant's own account on the network; the box acts for it by an operational key that the account authorised."""
 
 
 class Site(Strict):

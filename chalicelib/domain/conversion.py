@@ -46,17 +46,20 @@ class Said(Struct, rename="camel", frozen=True):
 class Entry(Struct, rename="camel", frozen=True, kw_only=True):
     """One recording of the conversion on the network. A superseding report makes a second one; the first is then rejected.
 
-    `payload` is exactly what was committed to. `signer`, `nonce`, `index` name its transaction and its first place in the batch; from `wanted_*`
-    to `record`, `decide`, `amend` each name the transaction that carried the last such change, as (signer, nonce).
+    `payload` is exactly what was committed to. `signer`, `nonce`, `index` name its transaction and its first place in the batch. `lines`,
+    `verified`, `decision` and `reason` follow each change that a transaction carries; `last_change` names the newest of those.
     """
 
     payload: dict[str, Any]
     agreement_id: str
     publisher_id: str
+    groups: tuple[str, ...]
+    """The commission groups that the agreement names; a line of any other counts as the first, the default group."""
     lines: tuple[Line, ...]
-    recorded: tuple[Line, ...]
-    """The lines as first recorded; `lines` follows each amend."""
+    """One entry of the batch each, from `index` on."""
     verified: bool
+    batch: str
+    """The batch's digest, in hex: its name on the network."""
     signer: str
     nonce: int
     index: int
@@ -144,24 +147,35 @@ def open_conversion(report: Report, attribution: Attribution, key: str, salts: t
     )
 
 
-def merge(held: Conversion, report: Report, attribution: Attribution, now: int, *, locked: bool) -> Conversion:
-    """A further report of an order that the box holds. Returns `held` itself when the report is a duplicate, else the amended conversion.
+def merge(
+    held: Conversion, report: Report, attribution: Attribution, now: int, *, locked: bool
+) -> tuple[Conversion, Literal["duplicate", "amended"]]:
+    """A further report of an order that the box holds. A duplicate may come back with a line of history, or as `held` itself.
 
     Raises Conflict: `conflict` when it says something else and may not change it, `locked` after the lock.
     """
     earlier = held.said.get(report.source)
     if earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency):
-        return _with_other_click(held, report, earlier, now)
-    if earlier is not None or _RANK[report.source] <= _RANK[held.source]:
-        if earlier is None and (held.amount, held.currency) == (report.amount, report.currency):
-            return _remembering(held, report, now, "confirmed")
-        raise Conflict(
-            "conflict",
-            "This order is held with another amount or currency. Send a correction from the server: PATCH /v1/conversions/{id}.",
-        )
-    if locked:
-        raise Conflict("locked", "The lock date of this conversion has passed; nothing changes it any more.")
-    return _superseded_by(held, report, attribution, now)
+        return _with_other_click(held, report, earlier, now), "duplicate"
+    if earlier is None and _RANK[report.source] > _RANK[held.source]:
+        if locked:
+            raise Conflict("locked", "The lock date of this conversion has passed; nothing changes it any more.")
+        return _superseded_by(held, report, attribution, now), "amended"
+    if earlier is None and (held.amount, held.currency) == (report.amount, report.currency):
+        return _remembering(held, report, now, "confirmed"), "duplicate"
+    raise Conflict(
+        "conflict",
+        "This order is held with another amount or currency. Send a correction from the server: PATCH /v1/conversions/{id}.",
+    )
+
+
+def in_groups_of(names: tuple[str, ...], lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The lines under the commission groups an agreement knows: what it does not name counts as its first, the default group."""
+    amounts: dict[str, int] = {}
+    for line in lines:
+        group = line.group if line.group in names else names[0]
+        amounts[group] = amounts.get(group, 0) + line.amount
+    return tuple(Line(group, amounts[group]) for group in sorted(amounts, key=names.index))
 
 
 def _said(report: Report, now: int) -> Said:
@@ -176,13 +190,13 @@ def _with_other_click(held: Conversion, report: Report, earlier: Said, now: int)
     return happened(held, now, "flagged", report.source, flag)
 
 
-def _remembering(held: Conversion, report: Report, now: int, event: str) -> Conversion:
-    return happened(replace(held, said={**held.said, report.source: _said(report, now)}), now, event, report.source)
+def _remembering(held: Conversion, report: Report, now: int, event: str, detail: str = "") -> Conversion:
+    return happened(replace(held, said={**held.said, report.source: _said(report, now)}), now, event, report.source, detail)
 
 
 def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:
-    """A verified report over a lesser one: its amount holds, and its attribution where it names a click or voucher."""
-    names_publisher = bool(report.click_id or report.voucher)
+    """A verified report over a lesser one: its amount holds, and its attribution where its click or voucher earns one."""
+    names_publisher = attribution.publisher_id is not None
     amended = replace(
         held,
         amount=report.amount,

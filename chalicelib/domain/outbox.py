@@ -1,25 +1,14 @@
-"""What the network does not hold yet. Level-triggered: the next operation follows from what a conversion wants and what its last entry says,
-so seeing the same conversion twice does nothing twice.
+"""What the network does not hold yet. Level-triggered: the next operation follows from what a conversion wants and what its last
+entry says, so seeing the same conversion twice does nothing twice.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
-from chalicelib.domain.conversion import Conversion, Decision, Entry
-from chalicelib.domain.report import Line
-
-SUPERSEDED = "superseded"
+from chalicelib.domain.conversion import Conversion, Entry, in_groups_of
 
 
-@dataclass(frozen=True)
-class Operation:
-    """`needs_final`: only once the entry's last transaction is final, because a reorg may still give its sequence to another."""
-
-    kind: Literal["record", "decide", "amend"]
-    needs_final: bool
-    decision: Decision = "open"
-    reason: str | None = None
-    lines: tuple[Line, ...] = ()
+Operation = Literal["record", "supersede", "amend", "decide"]
+"""One call's worth of work. All but `record` need the entry's batch to be on the network."""
 
 
 def next_operation(conversion: Conversion, *, hold_unverified: bool) -> Operation | None:
@@ -27,17 +16,16 @@ def next_operation(conversion: Conversion, *, hold_unverified: bool) -> Operatio
     if not belongs_on_network(conversion):
         return None
     if not conversion.entries:
-        held = hold_unverified and not conversion.verified and conversion.decision != "approved"
-        return None if held else _record(conversion)
+        return None if is_held(conversion, hold_unverified=hold_unverified) else "record"
     entry = conversion.entries[-1]
-    if entry.agreement_id != conversion.attribution.agreement_id:
-        if entry.decision == "rejected":
-            return _record(conversion)
-        return Operation("decide", True, "rejected", SUPERSEDED)
-    if entry.lines != conversion.lines:
-        return Operation("amend", True, lines=conversion.lines)
+    lines = in_groups_of(entry.groups, conversion.lines)
+    same_groups = [line.group for line in lines] == [line.group for line in entry.lines]
+    if entry.agreement_id != conversion.attribution.agreement_id or not same_groups:
+        return "supersede"
+    if entry.lines != lines or (conversion.verified and not entry.verified):
+        return "amend"
     if (entry.decision, entry.reason) != (conversion.decision, conversion.reason):
-        return Operation("decide", True, conversion.decision, conversion.reason)
+        return "decide"
     return None
 
 
@@ -45,10 +33,11 @@ def belongs_on_network(conversion: Conversion) -> bool:
     return conversion.attributed and not conversion.is_test and conversion.set_aside is None
 
 
+def is_held(conversion: Conversion, *, hold_unverified: bool) -> bool:
+    """Kept off the network until it is verified or approved, where the config says so."""
+    return hold_unverified and not conversion.verified and conversion.decision != "approved" and not conversion.entries
+
+
 def last_transaction(entry: Entry) -> tuple[str, int]:
     """(signer, nonce) of the newest transaction that carried a change of this entry."""
     return entry.last_change or (entry.signer, entry.nonce)
-
-
-def _record(conversion: Conversion) -> Operation:
-    return Operation("record", False, lines=conversion.lines)

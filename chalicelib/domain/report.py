@@ -12,7 +12,7 @@ from chalicelib.domain.errors import Malformed, Unprocessable
 
 Action = Literal["sale", "lead"]
 Source = Literal["tag", "signed-tag", "server"]
-B = TypeVar("B", bound="Body")
+T = TypeVar("T")
 
 VISIBLE_ASCII = r"[\x21-\x7e]{1,128}"
 MAX_METADATA_BYTES = 2048
@@ -84,7 +84,7 @@ class Report(Struct, frozen=True, kw_only=True):
         return self.source != "tag"
 
 
-def read_body(raw: bytes, kind: type[B]) -> B:
+def read_body(raw: bytes, kind: type[T]) -> T:
     """Decode a JSON body. Raises Malformed with the JSON path of the first thing that is wrong."""
     try:
         return msgspec.json.decode(raw, type=kind)
@@ -92,6 +92,19 @@ def read_body(raw: bytes, kind: type[B]) -> B:
         raise Malformed("body_invalid", f"{error}. The fields and their types are at /docs.") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Malformed("json_malformed", "The body is not JSON. Send one JSON object, encoded as UTF-8.") from None
+
+
+def read_query(query: dict[str, str], values: list[str]) -> Body:
+    """The image form: the beacon's fields as query parameters, `values` repeated, and any other parameter taken as metadata."""
+    fields = {"action", "clickId", "eventId", "currency", "voucher", "customerStatus", "isTest", "signature", "values", "consent"}
+    body: dict[str, Any] = {name: value for name, value in query.items() if name in fields}
+    body["values"] = values
+    body["isTest"] = query.get("isTest") in ("1", "true")
+    body["metadata"] = {name: value for name, value in query.items() if name not in fields}
+    try:
+        return msgspec.convert(body, Body)
+    except msgspec.ValidationError as error:
+        raise Malformed("query_invalid", str(error)) from None
 
 
 def normalise(body: Body, source: Source, config: Config) -> Report:

@@ -13,30 +13,39 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.domain.conversion import Entry
+
 State = Literal["pending", "sent", "mined", "confirmed", "failed", "replaced"]
-Kind = Literal["record", "decide", "amend", "anchor", "noop"]
+Kind = Literal["record", "supersede", "amend", "decide", "anchor"]
 
 SETTLED: tuple[State, ...] = ("confirmed", "failed", "replaced")
 """States that nothing changes any more."""
 
 
 class Attempt(Struct, rename="camel", frozen=True, kw_only=True):
-    """Signed bytes, stored before they are sent and re-sent as they are. Fees in wei per gas, `at` in milliseconds."""
+    """Signed bytes, stored before they are sent and re-sent as they are. Fees in wei per gas, `at` in milliseconds.
+
+    A `noop` attempt sends nothing to nobody: it frees the nonces behind one that cannot get through.
+    """
 
     hash: str
     raw: str
     max_fee: int
     priority_fee: int
     at: int
+    noop: bool = False
 
 
 class Member(Struct, rename="camel", frozen=True, kw_only=True):
-    """A conversion's place in a batch: entries `index` to `index + count - 1`, for the conversion's entry number `entry`."""
+    """What the transaction makes of a conversion's entry number `number`: from `before` (None: there was none) to `entry`.
+
+    Both are stored whole, so that a restart can finish a claim and a failure can take it back from the transaction alone.
+    """
 
     conversion_id: str
-    entry: int
-    index: int
-    count: int
+    number: int
+    before: Entry | None
+    entry: Entry
 
 
 class Mined(Struct, rename="camel", frozen=True, kw_only=True):
@@ -46,6 +55,7 @@ class Mined(Struct, rename="camel", frozen=True, kw_only=True):
     block_number: int
     block_hash: str
     block_time: int
+    reverted: bool = False
     log_index: int = 0
     first_sequence: int | None = None
     commissions: tuple[int, ...] = ()
@@ -62,8 +72,11 @@ class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_on
     nonce: int
     kind: Kind
     calldata: str
-    """The call to the contract, in hex; empty for a no-op."""
+    """The call to the contract, in hex."""
     gas: int
+    body: str = ""
+    """Of a record or supersede: the batch's body and, in `commitments`, its commitments, in hex; an amend has to show them again."""
+    commitments: str = ""
     members: tuple[Member, ...] = ()
     anchored: tuple[str, ...] = ()
     """For an anchor: the click ids in the order of its Merkle leaves."""

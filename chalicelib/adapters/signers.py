@@ -1,0 +1,62 @@
+"""The merchant's operational key: it records and decides, and signs nothing else. The key never leaves this module's objects.
+
+`local` keeps the key in a file and is for a private network only; `keystore` is an encrypted JSON V3 whose password comes from the
+parameter store; `kms` never shows the key to anybody.
+"""
+
+from typing import Protocol
+
+from eth_account import Account
+
+from chalicelib.settings import Settings
+
+PRIVATE_CHAINS = (31337, 1337)
+"""Chain ids of development networks; anything else counts as public."""
+
+
+class SignerRefused(Exception):
+    """The configured signer may not be used here; the message says why and what to use."""
+
+
+class Signer(Protocol):
+    @property
+    def address(self) -> str: ...
+
+    def sign_digest(self, digest: bytes) -> tuple[int, int, int]:
+        """(y parity, r, s) over 32 bytes, with the low s that networks demand."""
+        ...
+
+
+class KeySigner:
+    """Signs with a key held in memory."""
+
+    def __init__(self, private_key: bytes) -> None:
+        self._account = Account.from_key(private_key)
+
+    @property
+    def address(self) -> str:
+        return str(self._account.address)
+
+    def sign_digest(self, digest: bytes) -> tuple[int, int, int]:
+        signed = self._account.unsafe_sign_hash(digest)
+        return signed.v - 27, signed.r, signed.s
+
+    def __repr__(self) -> str:
+        return f"KeySigner({self.address})"
+
+
+def build(kind: str, chain_id: int, settings: Settings) -> Signer:
+    """The signer that the config names. Raises SignerRefused."""
+    if kind == "local":
+        if chain_id not in PRIVATE_CHAINS:
+            raise SignerRefused(f"the local signer is for a private network, not chain {chain_id}: use keystore or kms")
+        if settings.signer_key_file is None:
+            raise SignerRefused("the local signer needs SIGNER_KEY_FILE; `box up` sets it")
+        return KeySigner(bytes.fromhex(settings.signer_key_file.read_text().strip().removeprefix("0x")))
+    if kind == "keystore":
+        from chalicelib.adapters import keystore
+
+        return KeySigner(keystore.private_key(settings))
+    from chalicelib.adapters.kms import KmsSigner
+
+    return KmsSigner(settings)

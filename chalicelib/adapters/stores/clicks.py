@@ -1,0 +1,73 @@
+"""Clicks."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import msgspec
+from pynamodb.exceptions import UpdateError
+
+from chalicelib.adapters import tables
+from chalicelib.adapters.stores.days import day_slot, days, slot_of
+from chalicelib.adapters.stores.item import condition_failed, dump, read
+from chalicelib.adapters.tables import Clicks
+from chalicelib.domain.click import Click
+
+
+class ClickStore:
+    def create(self, click: Click, keep_until: int) -> None:
+        """`keep_until` in milliseconds: when the table may forget the click."""
+        Clicks(
+            click_id=click.click_id,
+            publisher_id=click.publisher_id,
+            sub_id=click.sub_id,
+            day_slot=day_slot(click.clicked_at, click.click_id),
+            clicked_at=click.clicked_at,
+            anchor_slot=str(slot_of(click.click_id, tables.OUTBOX_SLOTS)),
+            expires_at=keep_until // 1000,
+            body=dump(click),
+        ).save()
+
+    def get(self, click_id: str) -> Click | None:
+        item = read(Clicks, click_id)
+        return None if item is None else msgspec.json.decode(item.body, type=Click)
+
+    def anchor_of(self, click_id: str) -> tuple[str, int, int] | None:
+        """(signer, nonce, leaf index) of the anchor that holds the click, None before it is anchored."""
+        item = read(Clicks, click_id)
+        return tuple(msgspec.json.decode(item.anchor)) if item is not None and item.anchor else None
+
+    def unanchored(self, before: int, limit: int) -> list[Click]:
+        """The oldest clicks that no anchor holds yet, at most `limit`, read consistently: an index may lag behind a claim."""
+        keys: list[tuple[int, str]] = []
+        for slot in range(tables.OUTBOX_SLOTS):
+            rows = Clicks.unanchored.query(str(slot), Clicks.clicked_at < before, limit=limit)
+            keys += [(int(row.clicked_at), row.click_id) for row in rows]
+        found = {
+            item.click_id: item
+            for item in Clicks.batchread([key for _, key in sorted(keys)[:limit]], consistent_read=True)
+        }
+        ordered = [found[key] for _, key in sorted(keys)[:limit] if key in found]
+        return [msgspec.json.decode(item.body, type=Click) for item in ordered if item.anchor_slot is not None]
+
+    def claim(self, click_id: str, anchor: tuple[str, int, int]) -> None:
+        """Names the click's anchor and takes it out of the index, once; a second claim changes nothing."""
+        still_unanchored = Clicks.anchor_slot.exists()
+        try:
+            Clicks(click_id).update(
+                actions=[
+                    Clicks.anchor.set(msgspec.json.encode(anchor).decode()),
+                    Clicks.anchor_slot.remove(),
+                ],
+                condition=still_unanchored,
+            )
+        except UpdateError as error:
+            if not condition_failed(error):
+                raise
+
+    def on(self, first: date, last: date, publisher_id: str | None = None) -> Iterator[tuple[str, str, str | None]]:
+        """(day, publisherId, subId) of every click from `first` to `last`, both included."""
+        for day in days(first, last):
+            for slot in range(tables.DAY_SLOTS):
+                mine = None if publisher_id is None else (Clicks.publisher_id == publisher_id)
+                for row in Clicks.by_day.query(f"{day}#{slot}", filter_condition=mine):
+                    yield day, row.publisher_id, row.sub_id

@@ -1,0 +1,99 @@
+"""Conversions, and the outbox that lives inside them."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+import msgspec
+from msgspec.structs import replace
+from pynamodb.exceptions import PutError
+
+from chalicelib.adapters import tables
+from chalicelib.adapters.stores.days import day_of, day_slot, days, slot_of
+from chalicelib.adapters.stores.item import Exists, Stale, condition_failed, dump, read
+from chalicelib.adapters.tables import Conversions
+from chalicelib.domain.conversion import Conversion
+
+
+class ConversionStore:
+    def get(self, conversion_id: str) -> Conversion | None:
+        item = read(Conversions, conversion_id)
+        return None if item is None else _conversion(item)
+
+    def many(self, ids: Iterable[str]) -> dict[str, Conversion]:
+        """By id, read consistently; ids that are not there are left out."""
+        return {
+            item.conversion_id: _conversion(item)
+            for item in Conversions.batchread(list(dict.fromkeys(ids)), consistent_read=True)
+        }
+
+    def create(self, conversion: Conversion, wanted: bool) -> None:
+        """Store the first report of an order with its outbox marker (if `wanted` on the network) in one write. Raises Exists."""
+        order_is_new = Conversions.conversion_id.does_not_exist()
+        try:
+            _conversion_item(conversion, conversion.created_at if wanted else None).save(condition=order_is_new)
+        except PutError as error:
+            if condition_failed(error):
+                raise Exists(conversion.conversion_id) from None
+            raise
+
+    def update(self, conversion: Conversion, wanted_since: int | None) -> Conversion:
+        """Store a change of what was read at `conversion.version`; `wanted_since` puts it in the outbox or (None) takes it out. Raises Stale."""
+        unchanged_since_read = Conversions.version == conversion.version
+        changed = replace(conversion, version=conversion.version + 1)
+        try:
+            _conversion_item(changed, wanted_since).save(condition=unchanged_since_read)
+        except PutError as error:
+            if condition_failed(error):
+                raise Stale(conversion.conversion_id) from None
+            raise
+        return changed
+
+    def outbox(self, limit: int) -> list[tuple[int, Conversion]]:
+        """(since, conversion) of the oldest markers, at most `limit`, each checked against the item itself, for the index may lag."""
+        keys: list[tuple[int, str]] = []
+        for slot in range(tables.OUTBOX_SLOTS):
+            rows = Conversions.outbox.query(str(slot), limit=limit)
+            keys += [(int(row.outbox_since), row.conversion_id) for row in rows]
+        oldest = sorted(keys)[:limit]
+        found = {
+            item.conversion_id: item for item in Conversions.batchread([key for _, key in oldest], consistent_read=True)
+        }
+        items = [found[key] for _, key in oldest if key in found]
+        return [(int(item.outbox_since), _conversion(item)) for item in items if item.outbox_slot is not None]
+
+    def newest(
+        self, first: date, last: date, after: tuple[int, str] | None = None
+    ) -> Iterator[tuple[int, str, str | None]]:
+        """(createdAt, conversionId, publisherId) from the newest to the oldest, from the end of `last` or behind `after`."""
+        for day in reversed(list(days(first, last))):
+            if after is not None and day > day_of(after[0]):
+                continue
+            slots = [self._slot_rows(f"{day}#{slot}", after) for slot in range(tables.DAY_SLOTS)]
+            yield from heapq.merge(*slots, reverse=True)
+
+    def _slot_rows(self, day_slot: str, after: tuple[int, str] | None) -> Iterator[tuple[int, str, str | None]]:
+        bound = None if after is None else Conversions.created_at <= after[0]
+        for row in Conversions.by_day.query(day_slot, bound, scan_index_forward=False, page_size=200):
+            key = (int(row.created_at), row.conversion_id)
+            if after is None or key < after:
+                yield (*key, row.publisher_id)
+
+
+def _conversion(item: Conversions) -> Conversion:
+    return msgspec.json.decode(item.body, type=Conversion)
+
+
+def _conversion_item(conversion: Conversion, wanted_since: int | None) -> Conversions:
+    key = conversion.conversion_id
+    return Conversions(
+        conversion_id=key,
+        publisher_id=conversion.attribution.publisher_id,
+        day_slot=day_slot(conversion.created_at, key),
+        created_at=conversion.created_at,
+        outbox_slot=None if wanted_since is None else str(slot_of(key, tables.OUTBOX_SLOTS)),
+        outbox_since=wanted_since,
+        expires_at=conversion.created_at // 1000 + 7 * 86_400 if conversion.is_test else None,
+        version=conversion.version,
+        body=dump(conversion),
+    )

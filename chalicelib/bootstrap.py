@@ -1,0 +1,123 @@
+"""The composition root: the only place that builds stores and clients, each when it is first asked for.
+
+`Box` is what services are handed. Nothing heavy is imported until a property is used, for every function's Lambda imports `app.py`.
+"""
+
+import secrets
+import time
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from chalicelib.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from chalicelib.adapters.network import Network
+    from chalicelib.adapters.signers import Signer
+    from chalicelib.adapters.stores.clicks import ClickStore
+    from chalicelib.adapters.stores.conversions import ConversionStore
+    from chalicelib.adapters.stores.keys import KeyStore
+    from chalicelib.adapters.stores.parties import AgreementStore, PublisherStore
+    from chalicelib.adapters.stores.state import StateStore
+    from chalicelib.adapters.stores.transactions import TransactionStore
+    from chalicelib.domain.config import Config
+
+
+class Box:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def now(self) -> int:
+        """Milliseconds since 1970 UTC."""
+        return time.time_ns() // 1_000_000
+
+    @cached_property
+    def config(self) -> "Config":
+        from chalicelib.domain import config
+
+        path = self.settings.config_file
+        return config.parse(path.read_bytes(), f"{path.parent.name}/{path.name}")
+
+    @cached_property
+    def clicks(self) -> "ClickStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.clicks import ClickStore
+
+        return ClickStore()
+
+    @cached_property
+    def conversions(self) -> "ConversionStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.conversions import ConversionStore
+
+        return ConversionStore()
+
+    @cached_property
+    def transactions(self) -> "TransactionStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.transactions import TransactionStore
+
+        return TransactionStore()
+
+    @cached_property
+    def publishers(self) -> "PublisherStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.parties import PublisherStore
+
+        return PublisherStore()
+
+    @cached_property
+    def agreements(self) -> "AgreementStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.parties import AgreementStore
+
+        return AgreementStore()
+
+    @cached_property
+    def keys(self) -> "KeyStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.keys import KeyStore
+
+        return KeyStore()
+
+    @cached_property
+    def state(self) -> "StateStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.state import StateStore
+
+        return StateStore()
+
+    @cached_property
+    def id_secret(self) -> bytes:
+        """The secret that conversion ids are derived with: drawn once in a box's life, the first writer's stays."""
+        self.state.write_once("id-secret", secrets.token_hex(32))
+        kept = self.state.read("id-secret", str)
+        assert kept is not None, "write_once left nothing behind"
+        return bytes.fromhex(kept)
+
+    @cached_property
+    def network(self) -> "Network":
+        from chalicelib.adapters.network import Network
+
+        return Network(self.settings.rpc_urls)
+
+    @cached_property
+    def signer(self) -> "Signer":
+        from chalicelib.adapters import signers
+
+        return signers.build(self.config.signer.kind, self.config.network.chain_id, self.settings)
+
+    @cached_property
+    def _tables_are_bound(self) -> bool:
+        from chalicelib.adapters import tables
+
+        tables.bind(self.settings.table_prefix, self.settings.region, self.settings.dynamodb_url)
+        return True
+
+    def _bind_tables(self) -> None:
+        assert self._tables_are_bound
+
+
+@cache
+def box() -> Box:
+    """This process's box."""
+    return Box(settings())

@@ -1,0 +1,204 @@
+"""From operations to calls: what one transaction will carry, and how each conversion's entries will read once it does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from chalicelib.adapters import contract
+from chalicelib.bootstrap import Box
+from chalicelib.domain.batch import Batch, pack, split
+from chalicelib.domain.batch import Entry as BatchEntry
+from chalicelib.domain.commitment import commit
+from chalicelib.domain.conversion import Conversion, Entry, in_groups_of
+from chalicelib.domain.keccak import keccak256
+from chalicelib.domain.network_changes import MAX_AMENDMENTS, REASONS, SUPERSEDED, Amendment, Change, Run, runs
+from chalicelib.domain.outbox import Operation
+from chalicelib.domain.party import Agreement
+from chalicelib.domain.payload import public_payload
+from chalicelib.domain.report import Line
+from chalicelib.domain.transaction import Kind, Member
+
+MAX_DECISIONS = 100
+"""Conversions in one decide call: scattered ones take 48 bits each and 64 bytes a batch, of the contract's 4,096 bytes."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A call not yet given a nonce. Entries in `members` name signer and nonce "" and -1 until `numbered`."""
+
+    kind: Kind
+    calldata: bytes
+    members: tuple[Member, ...]
+    body: bytes = b""
+    commitments: bytes = b""
+
+    def numbered(self, signer: str, nonce: int) -> tuple[Member, ...]:
+        """The members with the transaction that will carry them."""
+        return tuple(replace(member, entry=_numbered(self.kind, member, signer, nonce)) for member in self.members)
+
+
+def draft(box: Box, operation: Operation, conversions: Sequence[Conversion]) -> Draft:
+    """The call for as many of the conversions, from the first, as fit into one."""
+    if operation == "record":
+        return _record(box, conversions)
+    if operation == "supersede":
+        return _supersede(box, conversions)
+    if operation == "amend":
+        return _amend(box, conversions)
+    return _decide(box, conversions)
+
+
+def _record(box: Box, conversions: Sequence[Conversion]) -> Draft:
+    batch, members = _batch(box, conversions)
+    calldata = contract.encode_record(box.config.merchant.account, batch)
+    return Draft("record", calldata, members, batch.body, batch.commitments)
+
+
+def _supersede(box: Box, conversions: Sequence[Conversion]) -> Draft:
+    batch, new = _batch(box, conversions)
+    superseded = {member.conversion_id for member in new}
+    old = [c for c in conversions if c.conversion_id in superseded]
+    changes = _changes(old, [Change(0, "rejected", SUPERSEDED)] * len(old))
+    rejected = [
+        Member(
+            conversion_id=c.conversion_id,
+            number=len(c.entries) - 1,
+            before=c.entries[-1],
+            entry=replace(c.entries[-1], decision="rejected", reason="superseded"),
+        )
+        for c in old
+    ]
+    calldata = contract.encode_supersede(box.config.merchant.account, changes, batch)
+    return Draft("supersede", calldata, (*rejected, *new), batch.body, batch.commitments)
+
+
+def _decide(box: Box, conversions: Sequence[Conversion]) -> Draft:
+    chosen = conversions[:MAX_DECISIONS]
+    changes = _changes(chosen, [Change(0, c.decision, REASONS[c.reason] if c.reason else 0) for c in chosen])
+    members = tuple(
+        Member(
+            conversion_id=c.conversion_id,
+            number=len(c.entries) - 1,
+            before=c.entries[-1],
+            entry=replace(c.entries[-1], decision=c.decision, reason=c.reason),
+        )
+        for c in chosen
+    )
+    return Draft("decide", contract.encode_decide(box.config.merchant.account, changes), members)
+
+
+def _amend(box: Box, conversions: Sequence[Conversion]) -> Draft:
+    """All of one batch: the call shows that batch's body again."""
+    first = conversions[0].entries[-1]
+    carrier = box.transactions.get(first.signer, first.nonce)
+    assert carrier is not None, "an entry names a transaction that was stored before it"
+    amendments: list[Amendment] = []
+    members: list[Member] = []
+    for conversion in conversions:
+        entry = conversion.entries[-1]
+        if entry.batch != first.batch or len(amendments) + len(entry.lines) > MAX_AMENDMENTS:
+            continue
+        lines = in_groups_of(entry.groups, conversion.lines)
+        verifies = conversion.verified and not entry.verified
+        amendments += _amendments(entry, lines, verifies)
+        amended = replace(entry, lines=lines, verified=conversion.verified or entry.verified)
+        members.append(
+            Member(
+                conversion_id=conversion.conversion_id, number=len(conversion.entries) - 1, before=entry, entry=amended
+            )
+        )
+    commitments_hash = keccak256(bytes.fromhex(carrier.commitments))
+    calldata = contract.encode_amend(
+        box.config.merchant.account, bytes.fromhex(carrier.body), commitments_hash, amendments
+    )
+    return Draft("amend", calldata, tuple(members))
+
+
+def _amendments(entry: Entry, lines: Sequence[Line], verifies: bool) -> list[Amendment]:
+    reason = REASONS["verified_report"] if verifies else REASONS["refund"]
+    return [
+        Amendment(entry.index + place, after.amount, verifies, reason)
+        for place, (before, after) in enumerate(zip(entry.lines, lines, strict=True))
+        if verifies or before != after
+    ]
+
+
+def _changes(conversions: Sequence[Conversion], decisions: Sequence[Change]) -> dict[bytes, list[Run]]:
+    """`decisions[i]` on every entry of the batch that is `conversions[i]`'s."""
+    by_batch: dict[bytes, list[Change]] = {}
+    for conversion, decision in zip(conversions, decisions, strict=True):
+        entry = conversion.entries[-1]
+        places = range(entry.index, entry.index + len(entry.lines))
+        changes = [Change(place, decision.status, decision.reason) for place in places]
+        by_batch.setdefault(bytes.fromhex(entry.batch), []).extend(changes)
+    return {digest: runs(changes) for digest, changes in by_batch.items()}
+
+
+def _batch(box: Box, conversions: Sequence[Conversion]) -> tuple[Batch, tuple[Member, ...]]:
+    """Pack the conversions that may share the first one's batch, and say how each will read."""
+    agreements = _agreements(box, conversions)
+    entries: list[BatchEntry] = []
+    owners: list[int] = []
+    payloads = []
+    for number, conversion in enumerate(conversions):
+        agreement = agreements[conversion.attribution.agreement_id or ""]
+        lines = in_groups_of(agreement.terms.groups, conversion.lines)
+        payload = public_payload(conversion, box.config.merchant.account, lines)
+        payloads.append((payload, lines))
+        commitment = commit(payload, bytes.fromhex(conversion.salt))
+        for line in lines:
+            group = agreement.terms.group_number(line.group)
+            entries.append(
+                BatchEntry(
+                    agreement=bytes.fromhex(agreement.agreement_id.removeprefix("0x")),
+                    action=conversion.action,
+                    amount=line.amount,
+                    commitment=commitment,
+                    group=group,
+                    verified=conversion.verified,
+                )
+            )
+            owners.append(number)
+    days = {key(a): (a.terms.validation_days, a.terms.lock_days) for a in agreements.values()}
+    together = split(entries, days)[0]
+    silence_all = {key(a) for a in agreements.values() if a.terms.silence == "all"}
+    batch = pack([entries[i] for i in together], silence_all)
+    places: dict[int, int] = {}
+    for place, i in enumerate(together):
+        places.setdefault(owners[i], batch.positions[place])
+    members = []
+    for number, index in places.items():
+        conversion, (payload, lines) = conversions[number], payloads[number]
+        agreement = agreements[conversion.attribution.agreement_id or ""]
+        made = Entry(
+            payload=payload,
+            agreement_id=agreement.agreement_id,
+            publisher_id=agreement.publisher_id,
+            groups=agreement.terms.groups,
+            lines=lines,
+            verified=conversion.verified,
+            batch=batch.digest.hex(),
+            signer="",
+            nonce=-1,
+            index=index,
+        )
+        members.append(
+            Member(conversion_id=conversion.conversion_id, number=len(conversion.entries), before=None, entry=made)
+        )
+    return batch, tuple(members)
+
+
+def key(agreement: Agreement) -> bytes:
+    return bytes.fromhex(agreement.agreement_id.removeprefix("0x"))
+
+
+def _agreements(box: Box, conversions: Sequence[Conversion]) -> dict[str, Agreement]:
+    ids = {c.attribution.agreement_id for c in conversions if c.attribution.agreement_id}
+    return {agreement_id: found for agreement_id in ids if (found := box.agreements.get(agreement_id))}
+
+
+def _numbered(kind: Kind, member: Member, signer: str, nonce: int) -> Entry:
+    if member.before is None:
+        return replace(member.entry, signer=signer, nonce=nonce)
+    return replace(member.entry, last_change=(signer, nonce))

@@ -1,0 +1,77 @@
+"""Conversions as the API shows them: camelCase, decimal strings, RFC 3339."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.bootstrap import Box
+from chalicelib.domain.conversion import Conversion
+from chalicelib.domain.money import format_amount
+from chalicelib.services.lifecycle import Standing, standings
+
+
+def rfc3339(ms: int | None) -> str | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def conversions(box: Box, found: Iterable[Conversion], *, private: bool = True) -> list[dict[str, Any]]:
+    """`private` false leaves out what only the merchant may see: order id, metadata and items."""
+    found = list(found)
+    where = standings(box, found)
+    return [_conversion(conversion, where[conversion.conversion_id], private) for conversion in found]
+
+
+def _conversion(conversion: Conversion, standing: Standing, private: bool) -> dict[str, Any]:
+    attribution, mined = conversion.attribution, standing.transaction.mined if standing.transaction else None
+    shown = {
+        "conversionId": conversion.conversion_id,
+        "action": conversion.action,
+        "status": standing.status,
+        "amount": format_amount(conversion.amount, conversion.currency),
+        "currency": conversion.currency,
+        "commission": format_amount(standing.commission, conversion.currency),
+        "publisherId": attribution.publisher_id,
+        "clickId": attribution.click_id,
+        "subId": attribution.sub_id,
+        "source": conversion.source,
+        "verified": conversion.verified,
+        "attributed": conversion.attributed,
+        "attribution": {
+            "rule": attribution.rule,
+            "clickedAt": rfc3339(attribution.clicked_at),
+            "reason": attribution.reason,
+            "loser": attribution.loser if private else None,
+        },
+        "reason": conversion.reason,
+        "isTest": conversion.is_test,
+        "createdAt": rfc3339(conversion.created_at),
+        "dueAt": rfc3339(standing.due_at),
+        "lockAt": rfc3339(standing.lock_at),
+        "network": {
+            "state": standing.network,
+            "sequence": standing.sequence,
+            "transaction": mined.hash if mined else _last_hash(standing),
+            "blockNumber": mined.block_number if mined else None,
+            "reason": conversion.set_aside,
+        },
+        "history": _history(conversion, standing),
+    }
+    if private:
+        shown["orderId"] = conversion.order_id
+        shown["metadata"] = conversion.metadata
+        shown["lines"] = [
+            {"group": line.group, "amount": format_amount(line.amount, conversion.currency)} for line in conversion.lines
+        ]
+    return shown
+
+
+def _last_hash(standing: Standing) -> str | None:
+    attempts = standing.transaction.attempts if standing.transaction else ()
+    return attempts[-1].hash if attempts else None
+
+
+def _history(conversion: Conversion, standing: Standing) -> list[dict[str, Any]]:
+    lines = [(line.at, line.event, line.by, line.detail) for line in conversion.history]
+    if standing.transaction:
+        lines += [(change.at, change.state, "network", change.detail) for change in standing.transaction.changes]
+    return [{"at": rfc3339(at), "event": event, "by": by, "detail": detail} for at, event, by, detail in sorted(lines)]
