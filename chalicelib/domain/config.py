@@ -31,7 +31,7 @@ Decimal = Annotated[
 ]
 
 
-class Strict(Struct, rename="camel", forbid_unknown_fields=True):
+class Strict(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     pass
 
 
