@@ -9,9 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from ops.local.anvil import Anvil
 from ops.local.dynoxide import Dynoxide
+from ops.local.running import RunningBox
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # Before anything makes a client: the SDK must find neither a region of this machine's nor credentials that
 # mean something.
@@ -49,6 +61,24 @@ def chromium_path() -> str:
         if found:
             return str(Path(found))
     raise pytest.UsageError("no Chromium on the PATH: run `make setup`")
+
+
+@pytest.fixture(scope="session")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
+    """The whole box as `box up` runs it, under a stage prefix as on AWS: `box.url` (prefix included),
+    `box.keys`, `box.line`."""
+    running = RunningBox(tmp_path_factory.mktemp("box"), "--port", "0", "--prefix", "/api")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    """A headless Chromium; take a new context for each test."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 
 from ops.local import rpc
-from ops.local.process import LOOPBACK, Part, free_port, npm_binary
+from ops.local.process import LOOPBACK, Part, npm_binary, started_on_a_free_port
 
 USUAL_PORT = 8545
 CHAIN_ID = 31337
@@ -36,15 +36,18 @@ class Anvil:
 
     def __init__(self, directory: Path, usual_port: int = USUAL_PORT, block_seconds: int = 1) -> None:
         self.directory = directory
-        self.port = free_port(usual_port)
-        self.url = f"http://{LOOPBACK}:{self.port}"
         self.chain_id = CHAIN_ID
         self._block_seconds = block_seconds
         self._ending = threading.Event()
-        self._part = self._start()
+        self._part = started_on_a_free_port(usual_port, self._start_on)
         self._saved_block = int(rpc.call(self.url, "eth_blockNumber"), 16)
         self._keeper = threading.Thread(target=self._keep_snapshots, name="anvil-snapshots", daemon=True)
         self._keeper.start()
+
+    def _start_on(self, port: int) -> Part:
+        self.port = port
+        self.url = f"http://{LOOPBACK}:{port}"
+        return self._start()
 
     def _start(self) -> Part:
         command = [

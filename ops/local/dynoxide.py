@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from ops.local.process import LOOPBACK, Part, free_port, npm_binary
+from ops.local.process import LOOPBACK, Part, npm_binary, started_on_a_free_port
 
 USUAL_PORT = 8000
 
@@ -15,9 +15,12 @@ class Dynoxide:
 
     def __init__(self, directory: Path, usual_port: int = USUAL_PORT) -> None:
         self.directory = directory
-        self.port = free_port(usual_port)
-        self.url = f"http://{LOOPBACK}:{self.port}"
-        self._part = self._start()
+        self._part = started_on_a_free_port(usual_port, self._start_on)
+
+    def _start_on(self, port: int) -> Part:
+        self.port = port
+        self.url = f"http://{LOOPBACK}:{port}"
+        return self._start()
 
     def _start(self) -> Part:
         binary = npm_binary("@dynoxide/linux-x64/dynoxide")

@@ -63,8 +63,11 @@ class Gateway:
         self._server = _Server((LOOPBACK, port), handler)
         self.port = self._server.server_address[1]
         self.url = f"http://{LOOPBACK}:{self.port}{self.prefix}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="gateway", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="gateway", daemon=True)
         self._thread.start()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)  # how long `stop` may take
 
     def stop(self) -> None:
         self._server.shutdown()

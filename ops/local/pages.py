@@ -29,7 +29,10 @@ class Pages:
         self._server = _Server((LOOPBACK, port), handler)
         self.port = self._server.server_address[1]
         self.url = f"http://{LOOPBACK}:{self.port}"
-        threading.Thread(target=self._server.serve_forever, name=directory.name, daemon=True).start()
+        threading.Thread(target=self._serve, name=directory.name, daemon=True).start()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)  # how long `stop` may take
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -61,13 +61,13 @@ def lock_directory(directory: Path, name: str, wait_seconds: float) -> IO[str]:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 lock.close()
-                raise PartFailed(
-                    f"another process uses {directory}: stop it, or choose another --data"
-                ) from None
+                raise PartFailed(f"another process uses {directory}: stop it, or choose another --data") from None
             time.sleep(0.02)
 
 
-def _end_with_parent(parent: int) -> Callable[[], None]:
+def end_with_parent(parent: int) -> Callable[[], None]:
+    """What a child runs before its program: asks the kernel for SIGTERM when `parent` dies."""
+
     def in_child() -> None:
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -104,7 +104,7 @@ class Part:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[lock.fileno()],
-                preexec_fn=_end_with_parent(os.getpid()),
+                preexec_fn=end_with_parent(os.getpid()),
             )
 
     @property
@@ -117,9 +117,7 @@ class Part:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.alive:
-                raise PartFailed(
-                    f"{self.name} ended with code {self.process.returncode}: {self._last_words()}"
-                )
+                raise PartFailed(f"{self.name} ended with code {self.process.returncode}: {self._last_words()}")
             if time.monotonic() > deadline:
                 self.stop()
                 raise PartFailed(f"{self.name} was not ready after {seconds:.0f} s: {self._last_words()}")
@@ -152,6 +150,13 @@ def npm_binary(*candidates: str) -> str:
         path = ROOT / "node_modules" / candidate
         if path.exists():
             return str(path)
-    raise PartFailed(
-        f"node_modules/{candidates[0]} is missing: run `make setup`; it exists for Linux on x86-64"
-    )
+    raise PartFailed(f"node_modules/{candidates[0]} is missing: run `make setup`; it exists for Linux on x86-64")
+
+
+def started_on_a_free_port(usual: int, start: Callable[[int], Part]) -> Part:
+    """Starts a part that must be told its port. Somebody may take a free port before the part does: then
+    another is tried."""
+    try:
+        return start(free_port(usual))
+    except PartFailed:
+        return start(free_port())

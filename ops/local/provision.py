@@ -1,0 +1,171 @@
+"""What a merchant and a publisher settle before the first sale, done for the demo: keys, terms, agreement,
+API keys.
+
+Every step looks first whether it is done, so a start on a kept data directory sends nothing. The keys lie
+in `keys/` of the data directory. The demo holds both parties' keys, and so its agreement says `hosted`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from chalicelib.adapters.contract import NetworkViews, encode_authorise, encode_register
+from chalicelib.bootstrap import Box
+from chalicelib.domain import money
+from chalicelib.domain.agreement import Rule, Terms, agreement_id
+from chalicelib.domain.config import AgreementDefaults, CommissionRule
+from chalicelib.domain.party import Agreement, Link, Publisher
+from chalicelib.services.access import create_key, key_hash
+from ops.local import rpc
+from ops.local.wallet import Wallet, fund, write_private
+
+PUBLISHER_ID = "demo-publisher"
+PUBLISHER_NAME = "The Slow Table"
+ETHER = 10**18
+DAY = 86_400
+KEY_DAYS = 365
+RENEW_DAYS = 30
+DEADLINE_SECONDS = 3_600
+SCOPES = {
+    "admin": "admin",
+    "server": "server",
+    "readonly": "readonly",
+    "publisher": f"publisher:{PUBLISHER_ID}",
+}
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """`owner` is the merchant's own account, `operational` what the box signs with, `publisher` the demo
+    publisher's."""
+
+    owner: Wallet
+    operational: Wallet
+    publisher: Wallet
+
+    @classmethod
+    def kept_in(cls, keys: Path) -> Accounts:
+        names = ("merchant.key", "operational.key", f"{PUBLISHER_ID}.key")
+        return cls(*(Wallet(keys / name) for name in names))
+
+
+@dataclass(frozen=True)
+class Network:
+    url: str
+    chain_id: int
+    contract: str
+
+    def views(self) -> NetworkViews:
+        def call(data: bytes) -> bytes:
+            asked = {"to": self.contract, "data": f"0x{data.hex()}"}
+            return bytes.fromhex(rpc.call(self.url, "eth_call", asked, "latest")[2:])
+
+        return NetworkViews(call)
+
+
+def provision(box: Box, network: Network, accounts: Accounts, keys: Path) -> dict[str, str]:
+    """Everything above; the API keys by name. Raises PartFailed when the network refuses a step."""
+    _authorise_operational_key(network, accounts)
+    _agree(box, network, accounts)
+    return _api_keys(box, keys / "api-keys.json")
+
+
+def _authorise_operational_key(network: Network, accounts: Accounts) -> None:
+    fund(network.url, accounts.operational.address, ETHER, accounts.owner)
+    now = int(time.time())
+    merchant, key = accounts.owner.address, accounts.operational.address
+    if network.views().key_expiry(merchant, key) < now + RENEW_DAYS * DAY:
+        expiry = now + KEY_DAYS * DAY
+        accounts.owner.send(network.url, network.contract, encode_authorise(key, expiry))
+
+
+def _agree(box: Box, network: Network, accounts: Accounts) -> None:
+    """Signs the config's default terms for both parties and puts them on the network, unless these two have
+    an agreement."""
+    views = network.views()
+    merchant, publisher = accounts.owner.address, accounts.publisher.address
+    known = box.publishers.get(PUBLISHER_ID)
+    if known and known.link and views.agreement(merchant, bytes.fromhex(known.link.agreement_id[2:])).registered:
+        return
+    nonce, version = views.next_agreement(merchant, publisher)
+    defaults = box.config.agreement_defaults
+    terms = Terms(
+        merchant=merchant,
+        publisher=publisher,
+        currency=box.config.currency,
+        rules=tuple(_rule(rule, box.config.currency) for rule in defaults.rules),
+        deadline=int(time.time()) + DEADLINE_SECONDS,
+        window_days=defaults.attribution_window_days,
+        validation_days=defaults.validation_days,
+        lock_days=defaults.lock_days,
+        silence=defaults.silence_approves,
+        hosted=True,
+        version=version,
+        nonce=nonce,
+        groups=_groups(defaults),
+    )
+    digest = agreement_id(terms, network.chain_id, network.contract)
+    signatures = accounts.owner.sign_digest(digest), accounts.publisher.sign_digest(digest)
+    receipt = accounts.owner.send(network.url, network.contract, encode_register(terms, *signatures))
+    name = f"0x{digest.hex()}"
+    box.agreements.put(
+        Agreement(
+            agreement_id=name,
+            publisher_id=PUBLISHER_ID,
+            terms=terms,
+            state="active",
+            registered_in=receipt["transactionHash"],
+        )
+    )
+    box.publishers.put(
+        Publisher(
+            publisher_id=PUBLISHER_ID,
+            name=PUBLISHER_NAME,
+            account=publisher,
+            hosted=True,
+            link=Link(agreement_id=name, attribution_window_days=defaults.attribution_window_days),
+        )
+    )
+
+
+def _rule(rule: CommissionRule, currency: str) -> Rule:
+    def minor(amount: str | None) -> int | None:
+        return None if amount is None else money.parse_amount(amount, currency)
+
+    return Rule(
+        action=rule.action,
+        rate=None if rule.percent is None else _millionths(rule.percent),
+        fixed=minor(rule.fixed),
+        group=rule.group,
+        from_amount=minor(rule.from_amount) or 0,
+        to_amount=minor(rule.to_amount),
+    )
+
+
+def _millionths(percent: str) -> int:
+    """`"10"` and `"2.5"` percent as 100000 and 25000; four decimals of a percent are all a millionth can
+    say."""
+    whole, _, fraction = percent.partition(".")
+    return int(whole) * 10_000 + int(fraction[:4].ljust(4, "0"))
+
+
+def _groups(defaults: AgreementDefaults) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(["default", *(rule.group for rule in defaults.rules)]))
+
+
+def _api_keys(box: Box, kept_in: Path) -> dict[str, str]:
+    """One API key a scope. The box keeps their hashes alone; the demo keeps the keys, to print them at
+    every start."""
+    kept: dict[str, str] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
+    keys = {}
+    for name, scope in SCOPES.items():
+        key = kept.get(name)
+        known = box.keys.get(key_hash(key)) if key else None
+        keys[name] = key if key and known and not known.revoked_at else create_key(box, f"demo {name}", scope)
+    if keys != kept:
+        kept_in.unlink(missing_ok=True)
+        write_private(kept_in, json.dumps(keys, indent=1) + "\n")
+    return keys
