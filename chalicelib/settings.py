@@ -27,22 +27,34 @@ class Settings:
     kms_key_id: str | None
     parameter_path: str
     """Prefix of this box's secrets in the parameter store, e.g. `/merchant-box/demo`."""
+    conversions_stream: str
+    """The ARN of the conversions table's stream; refused empty when packaging for AWS (`box config check`)."""
+    signer_address: str | None
+    """Public address of the operational key, so that nothing has to load the key to show it."""
+    crash_at: str | None
+    """A named point at which a test wants this process to die; never set elsewhere."""
 
 
 @cache
 def settings() -> Settings:
     merchant = os.environ.get("MERCHANT", "demo")
+    prefix = os.environ.get("TABLE_PREFIX", f"merchant-box-{merchant}")
     key_file = os.environ.get("SIGNER_KEY_FILE")
     return Settings(
         merchant=merchant,
         config_file=Path(os.environ.get("CONFIG_FILE") or _bundled_config(merchant)),
-        table_prefix=os.environ.get("TABLE_PREFIX", f"merchant-box-{merchant}"),
+        table_prefix=prefix,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1",
         dynamodb_url=os.environ.get("DYNAMODB_URL") or None,
         rpc_urls=tuple(url for url in os.environ.get("RPC_URLS", "").split(",") if url),
         signer_key_file=Path(key_file) if key_file else None,
         kms_key_id=os.environ.get("KMS_KEY_ID") or None,
         parameter_path=os.environ.get("PARAMETER_PATH", f"/merchant-box/{merchant}"),
+        conversions_stream=os.environ.get(
+            "CONVERSIONS_STREAM_ARN", f"arn:aws:dynamodb:local:000000000000:table/{prefix}-conversions/stream/local"
+        ),
+        signer_address=os.environ.get("SIGNER_ADDRESS"),
+        crash_at=os.environ.get("CRASH_AT"),
     )
 
 

@@ -66,7 +66,8 @@ class Network:
         if not urls:
             raise NoAnswer("no RPC URL is configured for this box")
         self._providers = [
-            HTTPProvider(url, request_kwargs={"timeout": TIMEOUT_SECONDS}, exception_retry_configuration=None) for url in urls
+            HTTPProvider(url, request_kwargs={"timeout": TIMEOUT_SECONDS}, exception_retry_configuration=None)
+            for url in urls
         ]
 
     def request(self, method: str, *params: Any) -> Any:
@@ -90,12 +91,12 @@ class Network:
     def _ask(self, provider: HTTPProvider, method: str, params: Sequence[Any]) -> Any:
         """One try, and a second where the node says 429 and how long to wait."""
         try:
-            return provider.make_request(method, list(params))  # type: ignore[arg-type]
+            return provider.make_request(method, list(params))
         except requests.HTTPError as error:
             if error.response is None or error.response.status_code != 429:
                 raise
             time.sleep(min(float(error.response.headers.get("Retry-After", "1") or 1), MAX_RETRY_AFTER_SECONDS))
-            return provider.make_request(method, list(params))  # type: ignore[arg-type]
+            return provider.make_request(method, list(params))
 
     def _prefer(self, provider: HTTPProvider) -> None:
         if self._providers[0] is not provider:

@@ -18,8 +18,8 @@ from chalicelib.domain.agreement import ACTIONS, MAX_AMOUNT, Action
 from chalicelib.domain.commitment import COMMITMENT_SIZE
 from chalicelib.domain.keccak import keccak256
 
-MAX_ENTRIES: Final = 448
-MAX_BODY: Final = 8192  # bytes
+MAX_ENTRIES: Final = 320
+MAX_BODY: Final = 6400  # bytes
 WORD: Final = 32
 PER_WORD: Final = 6
 IN_HEAD: Final = 5
@@ -131,10 +131,11 @@ def _orders(entries: Sequence[Entry]) -> list[list[int]]:
 
 
 def _arrange(entries: Sequence[Entry], silence_all: Container[bytes]) -> list[int]:
-    def place(order: list[int]) -> tuple[bool, bytes, bool, bool, int]:
+    # By amount at last: the contract looks for a bracket only when an amount leaves the one before's.
+    def place(order: list[int]) -> tuple[bool, bytes, bool, bool, int, int]:
         head = entries[order[0]]
         silent = head.verified or head.agreement in silence_all
-        return not silent, head.agreement, not head.verified, len(order) > 1, head.key
+        return not silent, head.agreement, not head.verified, len(order) > 1, head.key, head.amount
 
     return [i for order in sorted(_orders(entries), key=place) for i in order]
 

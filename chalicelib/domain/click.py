@@ -19,7 +19,9 @@ class Click(Struct, rename="camel", frozen=True, kw_only=True):
     """End of the attribution window of the agreement in force at the click; a later version of the terms never changes it."""
     sub_id: str | None
     salt: str
-    """32 bytes in hex: hides the click inside its anchor's Merkle leaf."""
+    """32 bytes in hex: hides the click inside its anchor's Merkle leaf; shown in its proof."""
+    private_salt: str
+    """Likewise for what the proof does not show (the sub id)."""
 
 
 def landing_url(config: Config, deep_link: str | None) -> str:

@@ -35,14 +35,14 @@ class Strict(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     pass
 
 
-class Merchant(Strict):
+class Merchant(Strict, frozen=True):
     id: Id
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     account: Address
     """The merchant's own account on the network; the box acts for it by an operational key that the account authorised."""
 
 
-class Site(Strict):
+class Site(Strict, frozen=True):
     """Where a shopper lands, and which pages may talk to the box."""
 
     landing_page: Url
@@ -53,7 +53,7 @@ class Site(Strict):
     """Added to the landing page's query, such as utm_source."""
 
 
-class Tracking(Strict):
+class Tracking(Strict, frozen=True):
     """How clicks and orders are recognised."""
 
     click_parameters: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=5)] = ("clickId",)
@@ -72,7 +72,7 @@ class Tracking(Strict):
     """Keep conversions that only a browser reported off the network until they are verified or approved."""
 
 
-class CommissionRule(Strict):
+class CommissionRule(Strict, frozen=True):
     """One line of an agreement's terms: `percent` of the amount, or `fixed` per conversion in the agreement's currency."""
 
     action: Literal["sale", "lead"]
@@ -83,7 +83,7 @@ class CommissionRule(Strict):
     fixed: Decimal | None = None
 
 
-class AgreementDefaults(Strict, kw_only=True):
+class AgreementDefaults(Strict, frozen=True, kw_only=True):
     """Terms offered to a new publisher. They never change an agreement that is already signed."""
 
     attribution_window_days: Annotated[int, Meta(ge=1, le=400)] = 30
@@ -93,7 +93,7 @@ class AgreementDefaults(Strict, kw_only=True):
     rules: Annotated[tuple[CommissionRule, ...], Meta(min_length=1, max_length=16)]
 
 
-class Network(Strict):
+class Network(Strict, frozen=True):
     """Which chain and contract hold the records, and how often the box writes to them."""
 
     chain_id: Annotated[int, Meta(ge=1)]
@@ -109,12 +109,12 @@ class Network(Strict):
     """Fees are never bumped past this."""
 
 
-class Signer(Strict):
+class Signer(Strict, frozen=True):
     kind: Literal["local", "keystore", "kms"]
     """`local` keeps its key in a file and is refused on any public network."""
 
 
-class Config(Strict, kw_only=True):
+class Config(Strict, frozen=True, kw_only=True):
     schema: str | None = msgspec.field(default=None, name="$schema")
     version: Literal[1]
     merchant: Merchant

@@ -191,7 +191,9 @@ def _with_other_click(held: Conversion, report: Report, earlier: Said, now: int)
 
 
 def _remembering(held: Conversion, report: Report, now: int, event: str, detail: str = "") -> Conversion:
-    return happened(replace(held, said={**held.said, report.source: _said(report, now)}), now, event, report.source, detail)
+    return happened(
+        replace(held, said={**held.said, report.source: _said(report, now)}), now, event, report.source, detail
+    )
 
 
 def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:

@@ -96,7 +96,18 @@ def read_body(raw: bytes, kind: type[T]) -> T:
 
 def read_query(query: dict[str, str], values: list[str]) -> Body:
     """The image form: the beacon's fields as query parameters, `values` repeated, and any other parameter taken as metadata."""
-    fields = {"action", "clickId", "eventId", "currency", "voucher", "customerStatus", "isTest", "signature", "values", "consent"}
+    fields = {
+        "action",
+        "clickId",
+        "eventId",
+        "currency",
+        "voucher",
+        "customerStatus",
+        "isTest",
+        "signature",
+        "values",
+        "consent",
+    }
     body: dict[str, Any] = {name: value for name, value in query.items() if name in fields}
     body["values"] = values
     body["isTest"] = query.get("isTest") in ("1", "true")

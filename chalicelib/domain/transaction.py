@@ -79,7 +79,9 @@ class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_on
     commitments: str = ""
     members: tuple[Member, ...] = ()
     anchored: tuple[str, ...] = ()
-    """For an anchor: the click ids in the order of its Merkle leaves."""
+    """For an anchor: the click ids in the order of its Merkle leaves,"""
+    leaves: tuple[str, ...] = ()
+    """and the leaves in hex, for clicks are forgotten earlier than their anchor."""
     attempts: tuple[Attempt, ...] = ()
     state: State = "pending"
     mined: Mined | None = None

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from chalice import Response
-from chalice.app import Request
+from chalice.app import Request, Response
 
 from chalicelib.routes.http import Routes, answer, body_of, check_origin, query_of
+from chalicelib.routes.problems import Headers
 
 beacon = Routes(__name__)
 
@@ -35,7 +35,7 @@ def beacon_conversion(request: Request) -> Response:
 
 @beacon.route("/v1/beacon/conversion", methods=["OPTIONS"], cors="origins")
 @beacon.route("/v1/beacon/click", methods=["OPTIONS"], cors="origins")
-def preflight(request: Request) -> Response:
+def preflight(_: Request) -> Response:
     """The tag needs none; a page that posts JSON by its own code does."""
     return Response("", status_code=204, headers={"Access-Control-Allow-Methods": "POST"})
 
@@ -46,7 +46,7 @@ def beacon_image(request: Request) -> Response:
     from chalicelib.domain.errors import Refusal
     from chalicelib.domain.report import read_query
 
-    headers = {"Content-Type": "image/svg+xml", "Cache-Control": "no-store"}
+    headers: Headers = {"Content-Type": "image/svg+xml", "Cache-Control": "no-store"}
     try:
         check_origin(request)
         received = _received(read_query(query_of(request), _values_of(request)))
@@ -57,7 +57,11 @@ def beacon_image(request: Request) -> Response:
 
 
 def _values_of(request: Request) -> list[str]:
-    return list(request.query_params.getlist("values")) if request.query_params and "values" in request.query_params else []
+    return (
+        list(request.query_params.getlist("values"))
+        if request.query_params and "values" in request.query_params
+        else []
+    )
 
 
 def _received(body: Any) -> Response:

@@ -1,7 +1,6 @@
 """A publisher's link: store the click, send the shopper on."""
 
-from chalice import Response
-from chalice.app import Request
+from chalice.app import Request, Response
 
 from chalicelib.routes.http import Routes, query_of
 
@@ -15,4 +14,8 @@ def click(request: Request, publisher_id: str) -> Response:
 
     query = query_of(request)
     target = track.click(box(), publisher_id, query.get("url"), query.get("subId"))
-    return Response("", status_code=302, headers={"Location": target, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer-when-downgrade"})
+    return Response(
+        "",
+        status_code=302,
+        headers={"Location": target, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer-when-downgrade"},
+    )

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from chalice import Response
-from chalice.app import Request
+from chalice.app import Request, Response
 
 from chalicelib.routes.http import Routes, answer, body_of, caller_of, query_of
+from chalicelib.routes.problems import Headers
 
 conversions = Routes(__name__)
 
@@ -20,7 +20,7 @@ def create(request: Request) -> Response:
     received = track.conversion(box(), read_body(body_of(request), ServerBody), "server")
     shown = present.conversions(box(), [received.conversion])[0]
     shown["duplicate"] = received.duplicate
-    location = {"Location": f"/v1/conversions/{received.conversion.conversion_id}"}
+    location: Headers = {"Location": f"/v1/conversions/{received.conversion.conversion_id}"}
     return answer(shown, 200 if received.duplicate else 202, location)
 
 

@@ -4,8 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from chalice import Blueprint, Response
-from chalice.app import Request
+from chalice.app import Blueprint, Request, Response
 
 from chalicelib.domain.errors import Forbidden, Malformed, Refusal, TooLarge
 from chalicelib.routes import problems
@@ -18,7 +17,7 @@ MAX_BODY_BYTES = 64 * 1024
 """Of a single report; batches have their own limit."""
 
 
-class Routes(Blueprint):  # type: ignore[misc]
+class Routes(Blueprint):
     """A Chalice blueprint. `cors="any"` is for what anyone may read; `"origins"` echoes an origin of the config, with credentials,
     for sendBeacon sends them and browsers then refuse `*`."""
 
@@ -77,7 +76,9 @@ def check_origin(request: Request) -> None:
 
 
 def body_of(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    raw: bytes = request.raw_body
+    raw = request.raw_body
+    if isinstance(raw, str):
+        raw = raw.encode()
     if len(raw) > limit:
         raise TooLarge("body_too_large", f"The body may have {limit} bytes.")
     if not raw:
@@ -89,7 +90,7 @@ def query_of(request: Request) -> dict[str, str]:
     return dict(request.query_params or {})
 
 
-def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def answer(body: Any, status: int = 200, headers: problems.Headers | None = None) -> Response:
     import msgspec
 
     return Response(

@@ -5,11 +5,12 @@ import logging
 import traceback
 from typing import Any
 
-from chalice import Response
+from chalice.app import Response
 
 from chalicelib.domain import errors
 from chalicelib.domain.errors import Refusal, TooMany
 
+Headers = dict[str, str | list[str]]
 log = logging.getLogger("merchant-box")
 
 _STATUS: dict[type[Refusal], tuple[int, str]] = {
@@ -31,7 +32,7 @@ _CHALICES_OWN = {
 }
 
 
-def problem(status: int, title: str, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+def problem(status: int, title: str, code: str, detail: str, headers: Headers | None = None) -> Response:
     body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
     return Response(
         json.dumps(body),
@@ -42,9 +43,13 @@ def problem(status: int, title: str, code: str, detail: str, headers: dict[str, 
 
 def refused(refusal: Refusal) -> Response:
     status, title = _STATUS[type(refusal)]
-    headers = {}
+    headers: Headers = {}
     if isinstance(refusal, TooMany):
-        headers = {"Retry-After": str(refusal.retry_after), "RateLimit-Limit": str(refusal.limit), "RateLimit-Remaining": "0"}
+        headers = {
+            "Retry-After": str(refusal.retry_after),
+            "RateLimit-Limit": str(refusal.limit),
+            "RateLimit-Remaining": "0",
+        }
         headers["RateLimit-Reset"] = str(refusal.retry_after)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="merchant box"'
@@ -66,5 +71,5 @@ def uniform(request: Any, get_response: Any) -> Response:
     if not (isinstance(body, dict) and set(body) == {"Code", "Message"}):
         return response
     code, title = _CHALICES_OWN.get(response.status_code, ("internal", "Our mistake"))
-    headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
-    return problem(response.status_code, title, code, str(body["Message"]), headers)
+    kept: Headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
+    return problem(response.status_code, title, code, str(body["Message"]), kept)

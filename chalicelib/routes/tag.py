@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from chalice import Blueprint, Response
+from chalice.app import Blueprint, Response
 
 from chalicelib.domain import tag_revision
 from chalicelib.routes.problems import problem

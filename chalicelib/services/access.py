@@ -44,7 +44,9 @@ def caller(box: Box, authorization: str | None, *allowed: str) -> Caller:
     kept = box.keys.get(key_hash(key.strip()))
     if kept is None or kept.revoked_at is not None:
         raise Unauthenticated("key_invalid", "This key is not one of this box, or it was revoked.")
-    publisher = next((scope.removeprefix("publisher:") for scope in kept.scopes if scope.startswith("publisher:")), None)
+    publisher = next(
+        (scope.removeprefix("publisher:") for scope in kept.scopes if scope.startswith("publisher:")), None
+    )
     kinds = {scope.partition(":")[0] for scope in kept.scopes}
     if "admin" not in kinds and not kinds & set(allowed):
         raise Forbidden("scope_missing", f"This call needs a key with scope {' or '.join(allowed) or 'admin'}.")

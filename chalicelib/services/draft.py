@@ -32,10 +32,13 @@ class Draft:
     members: tuple[Member, ...]
     body: bytes = b""
     commitments: bytes = b""
+    anchored: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
+    """Click ids and Merkle leaves, for an anchor."""
 
     def numbered(self, signer: str, nonce: int) -> tuple[Member, ...]:
         """The members with the transaction that will carry them."""
-        return tuple(replace(member, entry=_numbered(self.kind, member, signer, nonce)) for member in self.members)
+        return tuple(replace(member, entry=_numbered(member, signer, nonce)) for member in self.members)
 
 
 def draft(box: Box, operation: Operation, conversions: Sequence[Conversion]) -> Draft:
@@ -198,7 +201,7 @@ def _agreements(box: Box, conversions: Sequence[Conversion]) -> dict[str, Agreem
     return {agreement_id: found for agreement_id in ids if (found := box.agreements.get(agreement_id))}
 
 
-def _numbered(kind: Kind, member: Member, signer: str, nonce: int) -> Entry:
+def _numbered(member: Member, signer: str, nonce: int) -> Entry:
     if member.before is None:
         return replace(member.entry, signer=signer, nonce=nonce)
     return replace(member.entry, last_change=(signer, nonce))

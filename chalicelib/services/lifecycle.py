@@ -34,7 +34,9 @@ def standings(box: Box, conversions: Iterable[Conversion]) -> dict[str, Standing
     conversions = list(conversions)
     keys = [(c.entries[-1].signer, c.entries[-1].nonce) for c in conversions if c.entries]
     transactions = box.transactions.many(keys) if keys else {}
-    ids = {c.attribution.agreement_id for c in conversions} | {c.entries[-1].agreement_id for c in conversions if c.entries}
+    ids = {c.attribution.agreement_id for c in conversions} | {
+        c.entries[-1].agreement_id for c in conversions if c.entries
+    }
     agreements = {key: found for key in ids if key and (found := box.agreements.get(key))}
     return {c.conversion_id: _standing(box, c, transactions, agreements) for c in conversions}
 
@@ -65,7 +67,9 @@ def _standing(
     if agreement is not None:
         earned = commission_of(conversion, agreement.terms)
     if agreement is None or entry is None or mined is None:
-        return Standing(conversion.decision, _network(box, conversion, transaction), earned, None, None, None, transaction)
+        return Standing(
+            conversion.decision, _network(box, conversion, transaction), earned, None, None, None, transaction
+        )
     due, lock = deadlines(mined.block_time, agreement.terms.validation_days, agreement.terms.lock_days)
     now = box.now() // 1000
     status = effective_status(conversion.decision, conversion.verified, agreement.terms.silence, due, lock, now)

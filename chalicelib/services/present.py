@@ -11,7 +11,11 @@ from chalicelib.services.lifecycle import Standing, standings
 
 
 def rfc3339(ms: int | None) -> str | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        None
+        if ms is None
+        else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
 
 
 def conversions(box: Box, found: Iterable[Conversion], *, private: bool = True) -> list[dict[str, Any]]:
@@ -60,7 +64,8 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
         shown["orderId"] = conversion.order_id
         shown["metadata"] = conversion.metadata
         shown["lines"] = [
-            {"group": line.group, "amount": format_amount(line.amount, conversion.currency)} for line in conversion.lines
+            {"group": line.group, "amount": format_amount(line.amount, conversion.currency)}
+            for line in conversion.lines
         ]
     return shown
 

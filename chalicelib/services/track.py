@@ -13,8 +13,8 @@ from chalicelib.domain.attribution import Attribution, Voucher, attribute
 from chalicelib.domain.click import Click, landing_url, with_click
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.errors import NotFound, Unavailable, Unprocessable
-from chalicelib.domain.page_signature import page_signature_holds
 from chalicelib.domain.outbox import next_operation
+from chalicelib.domain.page_signature import page_signature_holds
 from chalicelib.domain.report import Body, Report, Source, normalise
 from chalicelib.services import lifecycle
 
@@ -49,7 +49,10 @@ def direct_click(box: Box, publisher_id: str, sub_id: str | None) -> Click:
 
 
 def beacon_conversion(box: Box, body: Body) -> Received:
-    """A browser's report: verified if the merchant's server signed its order into the page. Raises Refusal for a signature that does not hold."""
+    """A browser's report: verified if the merchant's server signed its order into the page.
+
+    Raises Refusal for a signature that does not hold.
+    """
     if body.signature is None:
         return conversion(box, body, "tag")
     report = normalise(body, "signed-tag", box.config)
@@ -57,7 +60,10 @@ def beacon_conversion(box: Box, body: Body) -> Received:
     values = [] if body.values is UNSET else body.values
     currency = body.currency or box.config.currency
     if not page_signature_holds(secrets_in_use, body.signature, report.order_id or "", report.action, values, currency):
-        raise Unprocessable("signature_invalid", "The page's signature does not match order, action, values and currency; see docs/server-api.md.")
+        raise Unprocessable(
+            "signature_invalid",
+            "The page's signature does not match order, action, values and currency; see docs/server-api.md.",
+        )
     return conversion(box, body, "signed-tag")
 
 
@@ -108,6 +114,7 @@ def _store_click(box: Box, publisher_id: str, sub_id: str | None) -> Click | Non
         attributable_until=now + publisher.link.attribution_window_days * DAY_MS,
         sub_id=sub_id or None,
         salt=secrets.token_hex(32),
+        private_salt=secrets.token_hex(32),
     )
     box.clicks.create(made, keep_until=made.attributable_until + CLICK_GRACE_DAYS * DAY_MS)
     return made

@@ -42,7 +42,10 @@ def correct(box: Box, conversion_id: str, correction: Correction, by: str) -> tu
         if corrected == held:
             return held, False
         if lifecycle.is_locked(box, held):
-            raise Conflict("locked", "The lock date of this conversion has passed or is within the hour; nothing changes it any more.")
+            raise Conflict(
+                "locked",
+                "The lock date of this conversion has passed or is within the hour; nothing changes it any more.",
+            )
         now = box.now()
         noted = happened(corrected, now, *_described(held, corrected, by))
         wanted = next_operation(noted, hold_unverified=box.config.tracking.hold_unverified) is not None
@@ -63,7 +66,9 @@ def _corrected(held: Conversion, correction: Correction) -> Conversion:
     if correction.status is not None:
         decision = _DECISIONS.get(correction.status)
         if decision is None:
-            raise Unprocessable("status_invalid", "A conversion can be set to approved, rejected or open; Sale comes with the lock.")
+            raise Unprocessable(
+                "status_invalid", "A conversion can be set to approved, rejected or open; Sale comes with the lock."
+            )
         changed = replace(changed, decision=decision, reason=_reason(decision, correction.reason))
     elif correction.reason is not None:
         raise Unprocessable("reason_without_status", "A reason goes with a rejection.")
@@ -88,7 +93,9 @@ def _lines(held: Conversion, correction: Correction) -> tuple[Line, ...]:
     else:
         assert correction.amount is not None, "checked by the caller"
         if len(held.lines) > 1:
-            raise Unprocessable("lines_needed", "This conversion has several commission groups; give the new amount of each line.")
+            raise Unprocessable(
+                "lines_needed", "This conversion has several commission groups; give the new amount of each line."
+            )
         lines = (Line(held.lines[0].group, parse_amount(correction.amount, held.currency)),)
     total = sum(line.amount for line in lines)
     if correction.amount is not None and total != parse_amount(correction.amount, held.currency):
@@ -105,5 +112,9 @@ def _described(held: Conversion, corrected: Conversion, by: str) -> tuple[str, s
     if corrected.reason:
         details.append(corrected.reason)
     changed_decision = (held.decision, held.reason) != (corrected.decision, corrected.reason)
-    event = {"approved": "approved", "rejected": "rejected", "open": "re-opened"}[corrected.decision] if changed_decision else "amended"
+    event = (
+        {"approved": "approved", "rejected": "rejected", "open": "re-opened"}[corrected.decision]
+        if changed_decision
+        else "amended"
+    )
     return event, by, "; ".join(details)

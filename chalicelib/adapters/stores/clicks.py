@@ -44,7 +44,7 @@ class ClickStore:
             keys += [(int(row.clicked_at), row.click_id) for row in rows]
         found = {
             item.click_id: item
-            for item in Clicks.batchread([key for _, key in sorted(keys)[:limit]], consistent_read=True)
+            for item in Clicks.batch_get([key for _, key in sorted(keys)[:limit]], consistent_read=True)
         }
         ordered = [found[key] for _, key in sorted(keys)[:limit] if key in found]
         return [msgspec.json.decode(item.body, type=Click) for item in ordered if item.anchor_slot is not None]
@@ -59,6 +59,17 @@ class ClickStore:
                     Clicks.anchor_slot.remove(),
                 ],
                 condition=still_unanchored,
+            )
+        except UpdateError as error:
+            if not condition_failed(error):
+                raise
+
+    def give_back(self, click_id: str) -> None:
+        """The anchor that claimed the click never came to be: it waits for the next one."""
+        try:
+            Clicks(click_id).update(
+                actions=[Clicks.anchor.remove(), Clicks.anchor_slot.set(str(slot_of(click_id, tables.OUTBOX_SLOTS)))],
+                condition=Clicks.click_id.exists(),
             )
         except UpdateError as error:
             if not condition_failed(error):

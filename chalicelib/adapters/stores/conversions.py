@@ -24,7 +24,7 @@ class ConversionStore:
         """By id, read consistently; ids that are not there are left out."""
         return {
             item.conversion_id: _conversion(item)
-            for item in Conversions.batchread(list(dict.fromkeys(ids)), consistent_read=True)
+            for item in Conversions.batch_get(list(dict.fromkeys(ids)), consistent_read=True)
         }
 
     def create(self, conversion: Conversion, wanted: bool) -> None:
@@ -38,7 +38,10 @@ class ConversionStore:
             raise
 
     def update(self, conversion: Conversion, wanted_since: int | None) -> Conversion:
-        """Store a change of what was read at `conversion.version`; `wanted_since` puts it in the outbox or (None) takes it out. Raises Stale."""
+        """Store a change of what was read at `conversion.version`. Raises Stale.
+
+        `wanted_since` puts it in the outbox, None takes it out.
+        """
         unchanged_since_read = Conversions.version == conversion.version
         changed = replace(conversion, version=conversion.version + 1)
         try:
@@ -57,7 +60,7 @@ class ConversionStore:
             keys += [(int(row.outbox_since), row.conversion_id) for row in rows]
         oldest = sorted(keys)[:limit]
         found = {
-            item.conversion_id: item for item in Conversions.batchread([key for _, key in oldest], consistent_read=True)
+            item.conversion_id: item for item in Conversions.batch_get([key for _, key in oldest], consistent_read=True)
         }
         items = [found[key] for _, key in oldest if key in found]
         return [(int(item.outbox_since), _conversion(item)) for item in items if item.outbox_slot is not None]

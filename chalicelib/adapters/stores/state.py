@@ -47,6 +47,15 @@ class StateStore:
             if not condition_failed(error):
                 raise
 
+    def skip_nonces(self, signer: str, counted: int, to: int) -> None:
+        """Step over nonces that the network says are spent."""
+        nobody_counted_on = State.next_nonce == counted
+        try:
+            State(signer_state(signer)).update(actions=[State.next_nonce.set(to)], condition=nobody_counted_on)
+        except UpdateError as error:
+            if not condition_failed(error):
+                raise
+
     def lease(self, name: str, holder: str, now: int, until: int) -> bool:
         """Take or prolong a lease (milliseconds). False while another holder's lasts."""
         free_or_ours = State.lease_holder.does_not_exist() | (State.lease_holder == holder) | (State.lease_until < now)

@@ -23,7 +23,7 @@ class TransactionStore:
     def many(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Transaction]:
         wanted = list(dict.fromkeys(keys))
         return (
-            {(t.signer, t.nonce): t for t in map(_transaction, Transactions.batchread(wanted, consistent_read=True))}
+            {(t.signer, t.nonce): t for t in map(_transaction, Transactions.batch_get(wanted, consistent_read=True))}
             if wanted
             else {}
         )

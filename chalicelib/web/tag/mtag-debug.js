@@ -1,1 +1,3 @@
+try{
 (()=>{console.log(1);})();
+}catch{}

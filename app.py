@@ -1,0 +1,20 @@
+"""Table of contents: the box's routes and its scheduled functions. No logic here."""
+
+from chalice.app import Chalice
+
+from chalicelib.routes import problems
+from chalicelib.routes.beacon import beacon
+from chalicelib.routes.clicks import clicks
+from chalicelib.routes.conversions import conversions
+from chalicelib.routes.public import public
+from chalicelib.routes.signing import signing
+from chalicelib.routes.tag import tag
+
+app = Chalice(app_name="merchant-box")
+app.register_middleware(problems.uniform, "http")
+app.register_blueprint(tag)
+app.register_blueprint(clicks)
+app.register_blueprint(beacon)
+app.register_blueprint(public)
+app.register_blueprint(conversions)
+app.register_blueprint(signing)

@@ -1,0 +1,70 @@
+"""What anyone may read: the public config, receipts and click proofs, health."""
+
+from typing import Any
+
+from chalice.app import Request, Response
+
+from chalicelib.routes.http import Routes, answer
+
+public = Routes(__name__)
+
+FIVE_MINUTES = {"Cache-Control": "public, max-age=300"}
+
+
+@public.route("/v1/config", methods=["GET"], cors="any")
+def config(_: Request) -> Response:
+    """The tag reads this. No AWS client is imported on the way."""
+    from chalicelib.bootstrap import box
+    from chalicelib.routes.tag import current
+
+    held = box().config
+    shown: dict[str, Any] = {
+        "merchant": {"id": held.merchant.id, "name": held.merchant.name, "account": held.merchant.account},
+        "attributionWindowDays": held.agreement_defaults.attribution_window_days,
+        "currency": held.currency,
+        "origins": held.site.origins,
+        "clickParameters": held.tracking.click_parameters,
+        "viaParameter": held.tracking.via_parameter,
+        "orderIdKeys": held.tracking.order_id_keys,
+        "consent": held.tracking.consent,
+        "cookieDomain": held.tracking.cookie_domain,
+        "chainId": held.network.chain_id,
+        "contract": held.network.contract,
+        "signer": box().settings.signer_address,
+        "tag": current(),
+    }
+    return answer(shown, headers={**FIVE_MINUTES})
+
+
+@public.route("/v1/config/schema", methods=["GET"], cors="any")
+def config_schema(_: Request) -> Response:
+    from chalicelib.domain.config import json_schema
+
+    return answer(json_schema(), headers={**FIVE_MINUTES})
+
+
+@public.route("/v1/receipts/{conversion_id}", methods=["GET"], cors="any")
+def receipt(_: Request, conversion_id: str) -> Response:
+    from chalicelib.bootstrap import box
+    from chalicelib.services import receipts
+
+    status, shown = receipts.receipt(box(), conversion_id)
+    return answer(shown, status)
+
+
+@public.route("/v1/clicks/{click_id}/proof", methods=["GET"], cors="any")
+def click_proof(_: Request, click_id: str) -> Response:
+    from chalicelib.bootstrap import box
+    from chalicelib.services import anchor
+
+    shown = anchor.proof(box(), click_id)
+    return answer(shown, 200 if "root" in shown else 202)
+
+
+@public.route("/v1/status", methods=["GET"], cors="any")
+def status(_: Request) -> Response:
+    from chalicelib.bootstrap import box
+    from chalicelib.services import health
+
+    accepts, shown = health.health(box())
+    return answer(shown, 200 if accepts else 503)

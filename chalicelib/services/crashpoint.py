@@ -1,0 +1,29 @@
+"""Named points between two steps of the pipeline, where a test may end the process as a power cut would.
+
+Outside a test `CRASH_AT` is never set, and `reached` is one comparison.
+"""
+
+import os
+
+from chalicelib.settings import settings
+
+POINTS = (
+    "before-reserve",
+    "after-reserve",
+    "after-claim",
+    "before-store",
+    "after-store",
+    "after-send",
+    "after-sent",
+    "before-mined",
+    "after-mined",
+    "before-confirmed",
+    "after-confirmed",
+    "before-give-back",
+    "after-give-back",
+)
+
+
+def reached(point: str) -> None:
+    if settings().crash_at == point:
+        os._exit(86)

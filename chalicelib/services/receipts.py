@@ -1,0 +1,71 @@
+"""The public receipt: all that `box verify`, or a page without the box, needs to check a conversion against the chain."""
+
+from typing import Any
+
+from chalicelib.bootstrap import Box
+from chalicelib.domain.commitment import commit
+from chalicelib.domain.conversion import Conversion, Entry
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.money import format_amount
+from chalicelib.domain.transaction import Mined, Transaction
+from chalicelib.services.lifecycle import Standing, standing
+
+
+def receipt(box: Box, conversion_id: str) -> tuple[int, dict[str, Any]]:
+    """(200, receipt) once mined; (202, {state, reason}) before, and for good when nothing of it goes onto the network. Raises NotFound."""
+    held = box.conversions.get(conversion_id)
+    if held is None:
+        raise NotFound("conversion_unknown", "The box holds no conversion of that id.")
+    where = standing(box, held)
+    mined = where.transaction.mined if where.transaction else None
+    if not held.entries or where.transaction is None or mined is None or mined.first_sequence is None:
+        return 202, {"conversionId": conversion_id, "state": where.network, "reason": _why_not(held, where)}
+    return 200, _receipt(box, held, held.entries[-1], where, where.transaction, mined)
+
+
+def _why_not(held: Conversion, where: Standing) -> str | None:
+    if held.is_test:
+        return "test"
+    return held.attribution.reason or held.set_aside or where.network
+
+
+def _receipt(
+    box: Box, held: Conversion, entry: Entry, where: Standing, transaction: Transaction, mined: Mined
+) -> dict[str, Any]:
+    agreement = box.agreements.get(entry.agreement_id)
+    sequence = (mined.first_sequence or 0) + entry.index
+    commissions = mined.commissions[entry.index : entry.index + len(entry.lines)]
+    payload_lines = entry.payload["lines"]
+    return {
+        "conversionId": held.conversion_id,
+        "payload": entry.payload,
+        "salt": held.salt,
+        "commitment": "0x" + commit(entry.payload, bytes.fromhex(held.salt)).hex(),
+        "agreementId": entry.agreement_id,
+        "merchant": box.config.merchant.account,
+        "publisher": agreement.terms.publisher if agreement else None,
+        "batch": "0x" + entry.batch,
+        "entries": [
+            {
+                "group": line["group"],
+                "amount": format_amount(line["amount"], held.currency),
+                "sequence": sequence + place,
+                "commission": format_amount(paid, held.currency),
+            }
+            for place, (line, paid) in enumerate(zip(payload_lines, commissions, strict=True))
+        ],
+        "sequence": sequence,
+        "transaction": mined.hash,
+        "blockNumber": mined.block_number,
+        "blockHash": mined.block_hash,
+        "logIndex": mined.log_index,
+        "currency": held.currency,
+        "amount": format_amount(held.amount, held.currency),
+        "commission": format_amount(where.commission, held.currency),
+        "status": where.status,
+        "verified": entry.verified,
+        "hosted": agreement.terms.hosted if agreement else False,
+        "final": transaction.state == "confirmed",
+        "chainId": box.config.network.chain_id,
+        "contract": box.config.network.contract,
+    }
