@@ -113,6 +113,7 @@ class Stack:
         config: dict[str, Any] = json.loads(self.options.config.read_text())
         shop = self.shop.url
         config["site"].update(landingPage=f"{shop}/", origins=[shop], hosts=[shop.removeprefix("http://")])
+        config["merchant"]["account"] = self.accounts.owner.address
         config["network"].update(chainId=self.chain_id, contract=self.contract)
         return json.dumps(config, indent=2) + "\n"
 
@@ -125,7 +126,7 @@ class Stack:
             "DYNAMODB_URL": self.dynamodb_url,
             "RPC_URLS": self.rpc_url,
             "SIGNER_KEY_FILE": str(self.accounts.operational.key_file),
-            "MERCHANT_ACCOUNT": self.accounts.owner.address,
+            "SIGNER_ADDRESS": self.accounts.operational.address,
             "AWS_DEFAULT_REGION": "eu-central-1",
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
