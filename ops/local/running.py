@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ STOP_SECONDS = 30.0
 
 
 class RunningBox:
-    """`line` is what the box printed when it was ready. It ends with `stop`, and with whoever started it."""
+    """`line` is what the box printed when it was ready. It ends with `stop`, and with whoever started it.
+    `env` adds to the environment it runs in."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
         self._errors = data / "start.err"
@@ -29,6 +31,7 @@ class RunningBox:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,
+                env={**os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -61,6 +64,13 @@ class RunningBox:
         """Process ids of its parts, now."""
         task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in task.read_text().split()]
+
+    def kill(self) -> list[int]:
+        """SIGKILL to the box alone: its parts have to end by themselves. The ids of those parts."""
+        parts = self.children()
+        self.process.kill()
+        self.process.wait()
+        return parts
 
     def kill_with_children(self) -> list[int]:
         """SIGKILL to the box and each of its parts at once, as a power cut would; the ids of those killed."""

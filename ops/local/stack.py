@@ -145,6 +145,9 @@ class Stack:
         tables.create_all()
         network = Network(self.rpc_url, self.chain_id, self.contract)
         self.keys = provision(box(), network, self.accounts, data / "keys")
+        for part in self._restartable:
+            if isinstance(part, Anvil):
+                part.snapshot_if_changed()  # what was just agreed on outlives even a kill in the next second
 
         # As in Lambda, where app.py lies at the root of the bundle and the bundle is on the path.
         sys.path.insert(0, str(ROOT))
