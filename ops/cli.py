@@ -188,3 +188,7 @@ def demo(once: bool) -> None:
 
     with tempfile.TemporaryDirectory(prefix="merchant-box-") as data:
         sys.exit(0 if tell(Path(data)) else 1)
+
+
+if __name__ == "__main__":
+    main()
