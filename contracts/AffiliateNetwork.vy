@@ -77,7 +77,7 @@ event Recorded:
     first: uint64
     count: uint16
     silent: uint16
-    commissions: DynArray[uint256, 75]
+    commissions: DynArray[uint256, 51]
 
 # `changes` is what `decide` was given: one event for the whole call.
 event Decided:
@@ -88,7 +88,7 @@ event Decided:
 event Amended:
     merchant: indexed(address)
     batch: indexed(bytes32)
-    sequence: indexed(uint64)
+    sequence: uint64
     oldAmount: uint64
     newAmount: uint64
     oldCommission: uint64
@@ -113,9 +113,9 @@ event ClicksAnchored:
 
 # --------------------------------------------------------------------------------------------------- constants
 
-MAX_ENTRIES: constant(uint256) = 448  # 64 decisions in the batch's own slot and 128 in each of three more
-MAX_BODY: constant(uint256) = 8192
-MAX_COMMITMENTS: constant(uint256) = 8960  # MAX_ENTRIES * COMMITMENT_SIZE
+MAX_ENTRIES: constant(uint256) = 304  # 48 decisions in the batch's own slot and 128 in each of two more
+MAX_BODY: constant(uint256) = 6400  # 200 words: memory is paid for up to this bound by every batch
+MAX_COMMITMENTS: constant(uint256) = 6080  # MAX_ENTRIES * COMMITMENT_SIZE
 COMMITMENT_SIZE: constant(uint256) = 20
 MAX_CHANGES: constant(uint256) = 4096
 MAX_CHANGE_WORDS: constant(uint256) = 128
@@ -128,6 +128,8 @@ IN_HEAD: constant(uint256) = 5  # amounts in the word that heads a group
 MASK_40: constant(uint256) = 2**40 - 1
 MASK_128: constant(uint256) = 2**128 - 1
 HEAD_AMOUNTS: constant(uint256) = 2**200 - 1
+HEAD_BITS: constant(uint256) = 200  # IN_HEAD * 40
+WORD_BITS: constant(uint256) = 240  # PER_WORD * 40
 MILLION: constant(uint256) = 1_000_000
 HALF_MILLION: constant(uint256) = 500_000
 
@@ -164,22 +166,28 @@ TERMS_MASK: constant(uint256) = 2**115 - 1
 
 # A rule, 128 bits, two a slot, lowest bits first: value 40 | from 40 | last amount it holds for 40 | key 7 | fixed 1
 FIXED_RULE: constant(uint256) = 2**127
-MASK_80: constant(uint256) = 2**80 - 1
 ANY_AMOUNT: constant(uint256) = (2**40 - 1) * 2**40  # from 0 to the last amount there is, in place at bit 40
 
-# A batch, one slot, lowest bits first: decisions of the first 64 entries 128 | first 40 | recordedAt 40 |
-# count 12 | silent 12 | validationDays 12 | lockDays 12
-FIRST_AT: constant(uint256) = 128
-RECORDED_AT: constant(uint256) = 168
-COUNT_AT: constant(uint256) = 208
-SILENT_AT: constant(uint256) = 220
-DUE_AT: constant(uint256) = 232
-LOCKED_AT: constant(uint256) = 244
-MASK_12: constant(uint256) = 4095
+# A batch, one slot, lowest bits first: decisions of the first 48 entries 96 | an amendment: amount 40, entry + 1 9,
+# verified 1 | first 40 | recordedAt 32 | count 9 | silent 9 | validationDays 10 | lockDays 10
+OWN_DECISIONS: constant(uint256) = 48
+FURTHER_DECISIONS: constant(uint256) = 128  # in each further slot
+AMENDED_AT: constant(uint256) = 96
+AMENDED_ENTRY_AT: constant(uint256) = 136
+MASK_50: constant(uint256) = 2**50 - 1
+FIRST_AT: constant(uint256) = 146
+RECORDED_AT: constant(uint256) = 186
+COUNT_AT: constant(uint256) = 218
+SILENT_AT: constant(uint256) = 227
+DUE_AT: constant(uint256) = 236
+LOCKED_AT: constant(uint256) = 246
+MASK_9: constant(uint256) = 511
+MASK_32: constant(uint256) = 2**32 - 1
 
-# An amendment: amount 40 | amended 1 | verified 1
-AMENDED: constant(uint256) = 2**40
-AMENDED_VERIFIED: constant(uint256) = 2**41
+# An amendment: amount 40 | entry + 1 9 | verified 1. The first of a batch stands in the batch's slot, the others have
+# one each: most batches never see a second, and a fresh slot is a third of what an amendment costs.
+ENTRY_AT: constant(uint256) = 40
+AMENDED_VERIFIED: constant(uint256) = 2**49
 
 DAY: constant(uint256) = 86_400
 GRACE_DAYS: constant(uint256) = 3  # after end + window: for orders reported late and for transactions under way
@@ -214,16 +222,17 @@ counters: HashMap[address, uint256]
 agreements: HashMap[address, HashMap[bytes32, uint256]]
 # agreement id -> publisher 160 | windowDays 16 | hosted 1 | version 32
 parties: HashMap[bytes32, uint256]
-# agreement id -> pairs of rules; a flat first rule stands in the agreement's state instead
+# agreement id -> pairs of rules; the first rule for any amount (a flat one) stands in the agreement's state instead
 rules: HashMap[bytes32, HashMap[uint256, uint256]]
 # merchant -> publisher -> next nonce (64 bits) | last version << 64
 pairs: HashMap[address, HashMap[address, uint256]]
 # merchant -> digest -> batch, see above; 0 = not recorded
 batches: HashMap[address, HashMap[bytes32, uint256]]
-# merchant -> digest -> i -> the decisions of entries 64 + 128 * i and following
+# merchant -> digest -> i -> the decisions of entries 48 + 128 * i and following
 decisions: HashMap[address, HashMap[bytes32, HashMap[uint256, uint256]]]
-# merchant -> digest -> entry -> amendment, see above; 0 = as recorded
-amendments: HashMap[address, HashMap[bytes32, HashMap[uint256, uint256]]]
+# keccak256(merchant, digest, entry) -> amendment, see above, unless it is the batch's first; 0 = as recorded.
+# One hash of three is cheaper than three hashes.
+amendments: HashMap[bytes32, uint256]
 # merchant -> Merkle root -> first click 64 | count 64 | anchored at 64
 anchors: HashMap[address, HashMap[bytes32, uint256]]
 
@@ -384,12 +393,13 @@ def _storeTerms(id: bytes32, terms: Agreement):
     half: uint256 = 0
     slot: uint256 = 0
     pair: uint256 = 0
-    first: bool = True
+    flat: bool = False
     for rule: Rule in terms.rules:
         key: uint256 = convert(rule.action, uint256) << 6 | convert(rule.group, uint256)
         value: uint256 = convert(rule.value, uint256)
         fixed: uint256 = convert(rule.fixedAmount, uint256)
-        if first and rule.fromAmount == 0 and convert(rule.toAmount, uint256) == NO_UPPER_END:
+        if not flat and rule.fromAmount == 0 and convert(rule.toAmount, uint256) == NO_UPPER_END:
+            flat = True
             state |= (
                 1 << FLAT_AT | value << FLAT_VALUE_AT | key << FLAT_KEY_AT | fixed << FLAT_FIXED_AT
             )
@@ -407,7 +417,6 @@ def _storeTerms(id: bytes32, terms: Agreement):
                 slot += 1
                 pair = 0
             half ^= 128
-        first = False
     if pair != 0:
         self.rules[id][slot] = pair
     self.agreements[terms.merchant][id] = state
@@ -496,9 +505,9 @@ def record(merchant: address, body: Bytes[MAX_BODY], commitments: Bytes[MAX_COMM
     @return The sequence of the first entry.
     """
     self._requireActor(merchant)
-    return self._record(
-        merchant, body, self._digest(body, keccak256(commitments)), len(commitments)
-    )
+    # In a variable first: a call among the arguments would copy them all twice.
+    digest: bytes32 = self._digest(keccak256(body), keccak256(commitments))
+    return self._record(merchant, body, digest, len(commitments))
 
 
 @external
@@ -513,7 +522,7 @@ def supersede(
     """
     self._requireActor(merchant)
     self._decide(merchant, changes, True)
-    digest: bytes32 = self._digest(body, keccak256(commitments))
+    digest: bytes32 = self._digest(keccak256(body), keccak256(commitments))
     first: uint256 = self._record(merchant, body, digest, len(commitments))
     log Superseded(merchant=merchant, batch=digest, changes=changes)
     return first
@@ -521,9 +530,9 @@ def supersede(
 
 @internal
 @pure
-def _digest(body: Bytes[MAX_BODY], commitmentsHash: bytes32) -> bytes32:
+def _digest(bodyHash: bytes32, commitmentsHash: bytes32) -> bytes32:
     # Two hashes, so that an amendment shows the body alone and 32 bytes in place of all commitments.
-    return keccak256(concat(keccak256(body), commitmentsHash))
+    return keccak256(concat(bodyHash, commitmentsHash))
 
 
 @internal
@@ -538,7 +547,7 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
     silent: uint256 = 0
     days: uint256 = 0
     position: uint256 = 0
-    commissions: DynArray[uint256, 75] = []
+    commissions: DynArray[uint256, 51] = []
     out: uint256 = 0
     outShift: uint256 = 0
 
@@ -605,53 +614,54 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
                 if stop == 0:
                     start = i
                 stop = unsafe_add(i, 1)
-        # Most often there is none, or one that holds for every amount: then there is no bracket to look for.
-        flat: bool = stop == 0
-        rate: uint256 = 0
-        commission: uint256 = 0
-        if unsafe_sub(stop, start) == 1 and (table[start] >> 40) & MASK_80 == ANY_AMOUNT:
-            flat = True
-            if table[start] >= FIXED_RULE:
-                commission = table[start] & MASK_40
-            else:
-                rate = table[start] & MASK_40
 
+        # The bracket in use: [low, low + span], what it pays. Amounts of a group come sorted when the box packed it,
+        # so it is looked for once a bracket, not once an amount. At first it is one that no amount is in.
+        low: uint256 = NO_UPPER_END
+        span: uint256 = 0
+        rate: uint256 = 0
+        pay: uint256 = 0
         word: uint256 = head & HEAD_AMOUNTS
-        left: uint256 = IN_HEAD
+        offset: uint256 = 0
+        full: uint256 = HEAD_BITS
         for i: uint256 in range(count, bound=MAX_ENTRIES):
-            if left == 0:
-                if word != 0 or position == end:
+            if offset == full:
+                if word >> full != 0 or position == end:
                     raw_revert(abi_encode(unsafe_add(entries, i), method_id=method_id("BadBody(uint256)")))
                 word = extract32(body, position, output_type=uint256)
                 position = unsafe_add(position, 32)
-                left = PER_WORD
-            amount: uint256 = word & MASK_40
-            word = word >> 40
-            left = unsafe_sub(left, 1)
-            if flat:
-                if rate != 0:
-                    commission = unsafe_div(unsafe_add(unsafe_mul(amount, rate), HALF_MILLION), MILLION)
-            else:
-                commission = 0
+                offset = 0
+                full = WORD_BITS
+            amount: uint256 = (word >> offset) & MASK_40
+            offset = unsafe_add(offset, 40)
+            # Below `low` the difference wraps around and is larger than any span.
+            if unsafe_sub(amount, low) > span:
+                low = amount
+                span = 0
+                rate = 0
+                pay = 0
                 for k: uint256 in range(start, stop, bound=MAX_RULES):
                     rule: uint256 = table[k]
-                    if amount <= (rule >> 80) & MASK_40:
-                        if amount >= (rule >> 40) & MASK_40:
-                            commission = rule & MASK_40
-                            if rule < FIXED_RULE:
-                                commission = unsafe_div(
-                                    unsafe_add(unsafe_mul(amount, commission), HALF_MILLION), MILLION
-                                )
+                    first: uint256 = (rule >> 40) & MASK_40
+                    if amount >= first and amount <= (rule >> 80) & MASK_40:
+                        low = first
+                        span = unsafe_sub((rule >> 80) & MASK_40, first)
+                        if rule >= FIXED_RULE:
+                            pay = rule & MASK_40
+                        else:
+                            rate = rule & MASK_40
                         break
+            if rate != 0:
+                pay = unsafe_div(unsafe_add(unsafe_mul(amount, rate), HALF_MILLION), MILLION)
             total = unsafe_add(total, amount)
-            earned = unsafe_add(earned, commission)
-            out = out | (commission << outShift)
+            earned = unsafe_add(earned, pay)
+            out = out | (pay << outShift)
             outShift = unsafe_add(outShift, 40)
-            if outShift == 240:
+            if outShift == WORD_BITS:
                 commissions.append(out)
                 out = 0
                 outShift = 0
-        if word != 0:
+        if word >> offset != 0:
             raw_revert(abi_encode(unsafe_sub(unsafe_add(entries, count), 1), method_id=method_id("BadTail(uint256)")))
         conversions = unsafe_add(conversions, count)
         entries = unsafe_add(entries, count)
@@ -796,7 +806,7 @@ def _decide(merchant: address, changes: Bytes[MAX_CHANGES], superseding: bool):
                 status: uint256 = (runs >> 32) & 255
                 reason: uint256 = (runs >> 40) & 255
                 runs = runs >> 48
-                if count == 0 or start + count > (batch >> COUNT_AT) & MASK_12:
+                if count == 0 or start + count > (batch >> COUNT_AT) & MASK_9:
                     raw_revert(abi_encode(digest, start, method_id=method_id("NotRecorded(bytes32,uint256)")))
                 if (
                     (status != OPEN and status != APPROVED and status != REJECTED)
@@ -818,7 +828,7 @@ def _unlocked(merchant: address, digest: bytes32) -> uint256:
     batch: uint256 = self.batches[merchant][digest]
     if batch == 0:
         raw_revert(abi_encode(digest, empty(uint256), method_id=method_id("NotRecorded(bytes32,uint256)")))
-    lock: uint256 = ((batch >> RECORDED_AT) & MASK_40) + (batch >> LOCKED_AT) * DAY
+    lock: uint256 = ((batch >> RECORDED_AT) & MASK_32) + (batch >> LOCKED_AT) * DAY
     if block.timestamp >= lock:
         raw_revert(abi_encode(digest, lock, method_id=method_id("Locked(bytes32,uint256)")))
     return batch
@@ -828,18 +838,18 @@ def _unlocked(merchant: address, digest: bytes32) -> uint256:
 def _withDecision(
     merchant: address, digest: bytes32, batch: uint256, start: uint256, stop: uint256, status: uint256
 ) -> uint256:
-    # 64 decisions stand in the batch's slot itself, so a small batch never needs another one.
+    # 48 decisions stand in the batch's slot itself, so a small batch never needs another one.
     result: uint256 = batch
     pattern: uint256 = status * EVERY_ENTRY
-    if start < 64:
-        mask: uint256 = self._pairs(start, min(stop, 64))
+    if start < OWN_DECISIONS:
+        mask: uint256 = self._pairs(start, min(stop, OWN_DECISIONS))
         result = batch & ~mask | pattern & mask
-    for i: uint256 in range(3):
-        low: uint256 = 64 + 128 * i
+    for i: uint256 in range(2):
+        low: uint256 = OWN_DECISIONS + FURTHER_DECISIONS * i
         if stop <= low:
             break
-        if start < low + 128:
-            mask: uint256 = self._pairs(max(start, low) - low, min(stop, low + 128) - low)
+        if start < low + FURTHER_DECISIONS:
+            mask: uint256 = self._pairs(max(start, low) - low, min(stop, low + FURTHER_DECISIONS) - low)
             word: uint256 = self.decisions[merchant][digest][i]
             changed: uint256 = word & ~mask | pattern & mask
             if changed != word:
@@ -869,20 +879,43 @@ def amend(
            reason 8, lowest bits first.
     """
     self._requireActor(merchant)
-    digest: bytes32 = self._digest(body, commitmentsHash)
+    digest: bytes32 = self._digest(keccak256(body), commitmentsHash)
     batch: uint256 = self._unlocked(merchant, digest)
     for change: uint256 in changes:
         entry: uint256 = (change >> 40) & 65535
         if change >> 72 != 0 or (change >> 56) & 255 > 1:
             raw_revert(abi_encode(entry, method_id=method_id("BadAmendment(uint256)")))
-        if entry >= (batch >> COUNT_AT) & MASK_12:
+        if entry >= (batch >> COUNT_AT) & MASK_9:
             raw_revert(abi_encode(digest, entry, method_id=method_id("NotRecorded(bytes32,uint256)")))
+
+        # Walk to the entry's group. The body was accepted when it was recorded, so the walk ends inside it.
+        position: uint256 = 0
+        at: uint256 = entry
         id: bytes32 = empty(bytes32)
-        key: uint256 = 0
-        verified: bool = False
+        head: uint256 = 0
+        for _group: uint256 in range(MAX_ENTRIES):
+            head = extract32(body, position, output_type=uint256)
+            position += 32
+            if head >> 248 & SAME == 0:
+                id = extract32(body, position)
+                position += 32
+            count: uint256 = (head >> 224) & 65535
+            if at < count:
+                break
+            at -= count
+            if count > IN_HEAD:
+                position += (count - IN_HEAD + PER_WORD - 1) // PER_WORD * 32
+        key: uint256 = (head >> 240) & 255
+        verified: bool = (head >> 248) & VERIFIED != 0
         oldAmount: uint256 = 0
-        id, key, verified, oldAmount = self._entry(body, entry)
-        amendment: uint256 = self.amendments[merchant][digest][entry]
+        if at < IN_HEAD:
+            oldAmount = (head >> 40 * at) & MASK_40
+        else:
+            at -= IN_HEAD
+            oldAmount = extract32(body, position + at // PER_WORD * 32, output_type=uint256)
+            oldAmount = (oldAmount >> 40 * (at % PER_WORD)) & MASK_40
+
+        amendment: uint256 = self._amendment(merchant, digest, batch, entry)
         if amendment != 0:
             oldAmount = amendment & MASK_40
             verified = verified or amendment & AMENDED_VERIFIED != 0
@@ -897,10 +930,15 @@ def amend(
         # The old figures are part of the totals, so taking them away cannot fall below zero.
         state = unsafe_sub(unsafe_sub(state, oldAmount << AMOUNT_AT), oldCommission << COMMISSION_AT)
         self.agreements[merchant][id] = self._withTotals(id, state, 0, newAmount, newCommission)
-        amendment = newAmount | AMENDED
+        amendment = newAmount | (entry + 1) << ENTRY_AT
         if verified:
             amendment |= AMENDED_VERIFIED
-        self.amendments[merchant][digest][entry] = amendment
+        own: uint256 = (batch >> AMENDED_ENTRY_AT) & MASK_9
+        if own == 0 or own == entry + 1:
+            batch = batch & ~(MASK_50 << AMENDED_AT) | amendment << AMENDED_AT
+            self.batches[merchant][digest] = batch
+        else:
+            self.amendments[keccak256(abi_encode(merchant, digest, entry))] = amendment
         log Amended(
             merchant=merchant,
             batch=digest,
@@ -914,35 +952,16 @@ def amend(
         )
 
 
+
 @internal
-@pure
-def _entry(body: Bytes[MAX_BODY], entry: uint256) -> (bytes32, uint256, bool, uint256):
-    """
-    @dev    Agreement, action and group, verified, amount of an entry. The body was accepted by `_record`.
-    """
-    position: uint256 = 0
-    seen: uint256 = 0
-    id: bytes32 = empty(bytes32)
-    for _group: uint256 in range(MAX_ENTRIES):
-        word: uint256 = extract32(body, position, output_type=uint256)
-        head: uint256 = word
-        position += 32
-        if head >> 248 & SAME == 0:
-            id = extract32(body, position)
-            position += 32
-        count: uint256 = (head >> 224) & 65535
-        if entry < seen + count:
-            at: uint256 = entry - seen
-            if at >= IN_HEAD:
-                at -= IN_HEAD
-                word = extract32(body, position + at // PER_WORD * 32, output_type=uint256)
-                at = at % PER_WORD
-            amount: uint256 = (word >> 40 * at) & MASK_40
-            return id, (head >> 240) & 255, head >> 248 & VERIFIED != 0, amount
-        seen += count
-        if count > IN_HEAD:
-            position += (count - IN_HEAD + PER_WORD - 1) // PER_WORD * 32
-    raw_revert(abi_encode(entry, method_id=method_id("BadAmendment(uint256)")))
+@view
+def _amendment(merchant: address, digest: bytes32, batch: uint256, entry: uint256) -> uint256:
+    own: uint256 = (batch >> AMENDED_ENTRY_AT) & MASK_9
+    if own == entry + 1:
+        return (batch >> AMENDED_AT) & MASK_50
+    if own == 0:
+        return 0
+    return self.amendments[keccak256(abi_encode(merchant, digest, entry))]
 
 
 # ------------------------------------------------------------------------------------------------------ clicks
@@ -986,21 +1005,22 @@ def statusOf(merchant: address, batch: bytes32, sequence: uint256) -> (uint256, 
     """
     word: uint256 = self.batches[merchant][batch]
     first: uint256 = (word >> FIRST_AT) & MASK_40
-    if word == 0 or sequence < first or sequence >= first + (word >> COUNT_AT) & MASK_12:
+    if word == 0 or sequence < first or sequence >= first + (word >> COUNT_AT) & MASK_9:
         raw_revert(abi_encode(batch, sequence, method_id=method_id("NotRecorded(bytes32,uint256)")))
     entry: uint256 = sequence - first
     decision: uint256 = 0
-    if entry < 64:
+    if entry < OWN_DECISIONS:
         decision = (word >> 2 * entry) & 3
     else:
-        at: uint256 = entry - 64
-        decision = (self.decisions[merchant][batch][at // 128] >> 2 * (at % 128)) & 3
+        at: uint256 = entry - OWN_DECISIONS
+        further: uint256 = self.decisions[merchant][batch][at // FURTHER_DECISIONS]
+        decision = (further >> 2 * (at % FURTHER_DECISIONS)) & 3
     silent: bool = (
-        entry < (word >> SILENT_AT) & MASK_12
-        or self.amendments[merchant][batch][entry] & AMENDED_VERIFIED != 0
+        entry < (word >> SILENT_AT) & MASK_9
+        or self._amendment(merchant, batch, word, entry) & AMENDED_VERIFIED != 0
     )
-    recorded: uint256 = (word >> RECORDED_AT) & MASK_40
-    due: uint256 = recorded + ((word >> DUE_AT) & MASK_12) * DAY
+    recorded: uint256 = (word >> RECORDED_AT) & MASK_32
+    due: uint256 = recorded + ((word >> DUE_AT) & DAYS_MASK) * DAY
     lock: uint256 = recorded + (word >> LOCKED_AT) * DAY
     status: uint256 = decision
     if decision == OPEN and silent and block.timestamp >= due:
@@ -1098,14 +1118,14 @@ def batchOf(merchant: address, batch: bytes32) -> (uint256, uint256, uint256, ui
     @return first sequence (0 = not recorded), entries, recorded at, due date, lock, entries silence approves.
     """
     word: uint256 = self.batches[merchant][batch]
-    recorded: uint256 = (word >> RECORDED_AT) & MASK_40
+    recorded: uint256 = (word >> RECORDED_AT) & MASK_32
     return (
         (word >> FIRST_AT) & MASK_40,
-        (word >> COUNT_AT) & MASK_12,
+        (word >> COUNT_AT) & MASK_9,
         recorded,
-        recorded + ((word >> DUE_AT) & MASK_12) * DAY,
+        recorded + ((word >> DUE_AT) & DAYS_MASK) * DAY,
         recorded + (word >> LOCKED_AT) * DAY,
-        (word >> SILENT_AT) & MASK_12,
+        (word >> SILENT_AT) & MASK_9,
     )
 
 
@@ -1115,8 +1135,8 @@ def amendmentOf(merchant: address, batch: bytes32, entry: uint256) -> (bool, uin
     """
     @return amended, the amount it has now (when amended), verified by an amendment.
     """
-    word: uint256 = self.amendments[merchant][batch][entry]
-    return word & AMENDED != 0, word & MASK_40, word & AMENDED_VERIFIED != 0
+    word: uint256 = self._amendment(merchant, batch, self.batches[merchant][batch], entry)
+    return word != 0, word & MASK_40, word & AMENDED_VERIFIED != 0
 
 
 @external

@@ -18,7 +18,7 @@ from chalicelib.domain.agreement import ACTIONS, MAX_AMOUNT, Action
 from chalicelib.domain.commitment import COMMITMENT_SIZE
 from chalicelib.domain.keccak import keccak256
 
-MAX_ENTRIES: Final = 320
+MAX_ENTRIES: Final = 304
 MAX_BODY: Final = 6400  # bytes
 WORD: Final = 32
 PER_WORD: Final = 6
