@@ -16,7 +16,13 @@ internal static class Shop
 {
     private const string Currency = "EUR";
 
-    private static int Main(string[] arguments)
+    private static void Main(string[] arguments)
+    {
+        // Not by returning: mono 6.8 then sometimes waits up to a minute for its thread pool.
+        Environment.Exit(Run(arguments));
+    }
+
+    private static int Run(string[] arguments)
     {
         if (arguments.Length < 3)
         {
@@ -56,7 +62,8 @@ internal static class Shop
     private static string Page(string orderId, string total)
     {
         var signature = MerchantBox.SignPage(Environment.GetEnvironmentVariable("PAGE_SECRET"), orderId, "sale", new[] { total }, Currency);
-        return string.Format("mtag('sale', null, {{orderId: {0}, currency: '{1}', signature: '{2}'}}, ['{3}'])", Script(orderId), Currency, signature, total);
+        return string.Format(
+            "mtag('sale', null, {{orderId: {0}, currency: '{1}', signature: '{2}'}}, ['{3}'])", Script(orderId), Currency, signature, total);
     }
 
     /// A JavaScript string that cannot end the script element it stands in.

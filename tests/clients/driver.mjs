@@ -20,16 +20,21 @@ for (const name of ['report', 'reportBatch', 'validate']) {
 }
 operations.change = (one) => new MerchantBox(one.url, one.key, one.options).change(one.conversionId, one.argument);
 
-const outcomes = [];
-for (const command of JSON.parse(readFileSync(0, 'utf8'))) {
+async function outcome(command) {
   try {
-    outcomes.push({ ok: await operations[command.operation](command) });
+    return { ok: await operations[command.operation](command) };
   } catch (error) {
     const text = inspect(error, { showHidden: true, depth: 10 });
-    if (error instanceof MerchantBoxError) outcomes.push({ failed: { ...error }, text });
-    else if (error instanceof PostbackRefused) outcomes.push({ refused: error.code, text });
-    else if (error instanceof TypeError) outcomes.push({ misused: error.message, text });
-    else throw error;
+    if (error instanceof MerchantBoxError) return { failed: { ...error }, text };
+    if (error instanceof PostbackRefused) return { refused: error.code, text };
+    if (error instanceof TypeError) return { misused: error.message, text };
+    throw error;
   }
+}
+
+const outcomes = [];
+for (const command of JSON.parse(readFileSync(0, 'utf8'))) {
+  const began = performance.now();
+  outcomes.push({ ...(await outcome(command)), seconds: (performance.now() - began) / 1000 });
 }
 process.stdout.write(JSON.stringify(outcomes));

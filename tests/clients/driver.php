@@ -67,5 +67,11 @@ function outcome(array $command): array
     }
 }
 
+function timed(array $command): array
+{
+    $began = microtime(true);
+    return outcome($command) + ['seconds' => microtime(true) - $began];
+}
+
 $commands = json_decode(stream_get_contents(STDIN), true, 512, JSON_THROW_ON_ERROR);
-echo json_encode(array_map('outcome', $commands), JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
+echo json_encode(array_map('timed', $commands), JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);

@@ -2,7 +2,8 @@
 
 A driver reads a JSON list of commands and writes a JSON list of outcomes, one per command:
 `{"ok": …}`, `{"failed": {code, detail, status, attempts, retryAfter}}`, `{"refused": code}` for a postback, or
-`{"misused": message}` where the client refuses its caller.
+`{"misused": message}` where the client refuses its caller. Each has the `seconds` that its call took, without the
+start and the end of the program around it.
 """
 
 import json

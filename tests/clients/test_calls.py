@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -176,9 +175,9 @@ def test_a_box_that_is_not_there_is_an_error_after_the_attempts(client: Language
 @pytest.mark.parametrize("fault", ["silent", "drip"])
 def test_no_call_outlasts_its_patience(client: Language, recorder: RecordingBox, fault: str) -> None:
     recorder.will_answer(Reply(fault=fault, seconds=10))
-    began = time.monotonic()
-    failure(client.run(report(recorder, timeout=30, patience=1, attempts=9)))
-    assert 0.9 < time.monotonic() - began < 4  # the driver's own start included
+    outcome = only(client.run(report(recorder, timeout=30, patience=1, attempts=9)))
+    assert "failed" in outcome
+    assert 0.9 < outcome["seconds"] < 2
 
 
 def test_attempts_wait_longer_each_time(client: Language, recorder: RecordingBox) -> None:
@@ -202,11 +201,11 @@ def test_a_retry_after_beyond_the_patience_is_handed_to_the_caller_at_once(
     client: Language, recorder: RecordingBox
 ) -> None:
     recorder.will_answer(problem(429, "too_many", retry_after="3600"))
-    began = time.monotonic()
-    failed = failure(client.run(report(recorder)))
+    outcome = only(client.run(report(recorder)))
+    failed = outcome["failed"]
     assert (failed["code"], failed["status"], failed["attempts"]) == ("too_many", 429, 1)
     assert failed["retryAfter"] == 3600
-    assert time.monotonic() - began < 3
+    assert outcome["seconds"] < 1
 
 
 # --- not tried again -------------------------------------------------------------------------------------
