@@ -191,9 +191,8 @@ def _with_other_click(held: Conversion, report: Report, earlier: Said, now: int)
 
 
 def _remembering(held: Conversion, report: Report, now: int, event: str, detail: str = "") -> Conversion:
-    return happened(
-        replace(held, said={**held.said, report.source: _said(report, now)}), now, event, report.source, detail
-    )
+    said = {**held.said, report.source: _said(report, now)}
+    return happened(replace(held, said=said), now, event, report.source, detail)
 
 
 def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:
@@ -218,12 +217,7 @@ def _superseded_by(held: Conversion, report: Report, attribution: Attribution, n
     detail = "" if held.amount == report.amount else "amount changed by a verified report"
     if amended.attribution.publisher_id != held.attribution.publisher_id:
         detail += f"; attribution moved from {held.attribution.publisher_id} to {amended.attribution.publisher_id}"
-    return _remembering(
-        happened(amended, now, "amended" if detail else "verified", report.source, detail.lstrip("; ")),
-        report,
-        now,
-        "reported",
-    )
+    return _remembering(amended, report, now, "amended" if detail else "verified", detail.removeprefix("; "))
 
 
 def happened(conversion: Conversion, at: int, event: str, by: str, detail: str = "") -> Conversion:
