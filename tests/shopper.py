@@ -15,7 +15,8 @@ def follow_link(box: RunningBox) -> str:
     """Follows the demo publisher's link; the click's id."""
     answer = ask("GET", f"{box.url}/click/{box.line['publisherId']}")
     assert answer.status == 302
-    return parse_qs(urlsplit(answer.headers["Location"]).query)["clickId"][0]
+    location: str = answer.headers["Location"]
+    return parse_qs(urlsplit(location).query)["clickId"][0]
 
 
 def buy(box: RunningBox, click_id: str | None, order_id: str, amount: str = "100.00") -> Answer:
@@ -36,7 +37,7 @@ def buy(box: RunningBox, click_id: str | None, order_id: str, amount: str = "100
     )
 
 
-def final_receipt(box: RunningBox, conversion_id: str, seconds: float = 45.0) -> Any:
+def final_receipt(box: RunningBox, conversion_id: str, seconds: float = 60.0) -> Any:
     """The receipt once the network will not take it back."""
     deadline = time.monotonic() + seconds
     while True:
