@@ -15,7 +15,7 @@ _EXPONENTS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
     **dict.fromkeys("CLF UYW".split(), 4),
 }
-_DECIMAL = re.compile(r"(\d{1,12})(?:\.(\d{1,4}))?", re.ASCII)
+_DECIMAL = re.compile(r"(\d{1,13})(?:\.(\d{1,4}))?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 MAX_MINOR_UNITS = 2**40 - 1

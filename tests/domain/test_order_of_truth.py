@@ -16,7 +16,7 @@ def test_the_id_depends_on_action_and_order_alone() -> None:
     secret = b"s" * 32
     ids = {
         conversion_id(secret, report(source, values=[value])) for source in ("tag", "server") for value in ("1", "2")
-    }  # type: ignore[arg-type]
+    }
     assert len(ids) == 1
     assert conversion_id(secret, report(action="lead")) not in ids
     assert conversion_id(b"t" * 32, report()) not in ids
