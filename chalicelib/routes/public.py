@@ -22,6 +22,7 @@ def config(_: Request) -> Response:
         "merchant": {"id": held.merchant.id, "name": held.merchant.name, "account": held.merchant.account},
         "attributionWindowDays": held.agreement_defaults.attribution_window_days,
         "currency": held.currency,
+        "timeZone": held.time_zone,
         "origins": held.site.origins,
         "clickParameters": held.tracking.click_parameters,
         "viaParameter": held.tracking.via_parameter,

@@ -1,14 +1,14 @@
 """Where each conversion stands: on the network (from its transaction) and in its life (from decision, silence and the block time)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.bootstrap import Box
 from chalicelib.domain.agreement import Terms
 from chalicelib.domain.commission import commission
 from chalicelib.domain.conversion import Conversion, Status, in_groups_of
 from chalicelib.domain.network_status import deadlines, effective_status
-from chalicelib.domain.outbox import belongs_on_network, is_held
+from chalicelib.domain.outbox import belongs_on_network, is_held, last_transaction, next_operation
 from chalicelib.domain.party import Agreement
 from chalicelib.domain.transaction import Transaction
 
@@ -27,18 +27,31 @@ class Standing:
     lock_at: int | None
     sequence: int | None
     transaction: Transaction | None
+    change: Transaction | None = None
+    """The newest transaction that carried a decision or an amendment, if one did."""
+    change_waits: bool = False
+    """A decision or an amendment that no transaction carries yet."""
 
 
 def standings(box: Box, conversions: Iterable[Conversion]) -> dict[str, Standing]:
     """By conversion id. Reads each transaction and agreement once."""
     conversions = list(conversions)
-    keys = [(c.entries[-1].signer, c.entries[-1].nonce) for c in conversions if c.entries]
+    entries = [c.entries[-1] for c in conversions if c.entries]
+    keys = [key for entry in entries for key in ((entry.signer, entry.nonce), last_transaction(entry))]
     transactions = box.transactions.many(keys) if keys else {}
     ids = {c.attribution.agreement_id for c in conversions} | {
         c.entries[-1].agreement_id for c in conversions if c.entries
     }
     agreements = {key: found for key in ids if key and (found := box.agreements.get(key))}
-    return {c.conversion_id: _standing(box, c, transactions, agreements) for c in conversions}
+    return {
+        c.conversion_id: replace(
+            _standing(box, c, transactions, agreements),
+            change=transactions.get(c.entries[-1].last_change or ("", 0)) if c.entries else None,
+            change_waits=bool(c.entries)
+            and next_operation(c, hold_unverified=box.config.tracking.hold_unverified) is not None,
+        )
+        for c in conversions
+    }
 
 
 def standing(box: Box, conversion: Conversion) -> Standing:

@@ -57,6 +57,7 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
             "transaction": mined.hash if mined else _last_hash(standing),
             "blockNumber": mined.block_number if mined else None,
             "reason": conversion.set_aside,
+            "change": _change(standing),
         },
         "history": _history(conversion, standing),
     }
@@ -68,6 +69,21 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
             for line in conversion.lines
         ]
     return shown
+
+
+def _change(standing: Standing) -> dict[str, Any] | None:
+    """How far the newest decision or amendment has come on its own way to the network; None when there was none."""
+    if standing.change_waits:
+        return {"state": "pending", "transaction": None, "blockNumber": None}
+    if standing.change is None:
+        return None
+    mined = standing.change.mined
+    attempts = standing.change.attempts
+    return {
+        "state": standing.change.state,
+        "transaction": mined.hash if mined else attempts[-1].hash if attempts else None,
+        "blockNumber": mined.block_number if mined else None,
+    }
 
 
 def _last_hash(standing: Standing) -> str | None:
