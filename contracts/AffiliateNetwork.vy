@@ -580,8 +580,8 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
         elif entries == 0:
             raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
 
-        if newId != id:
-            if id != empty(bytes32):
+        if newId != id or entries == 0:
+            if entries != 0:
                 self.agreements[merchant][id] = self._withTotals(id, state, conversions, total, earned)
             id = newId
             conversions = 0

@@ -27,7 +27,7 @@ class Refused(Exception):
     """The contract refused: `error` is its named error, None for a revert without one."""
 
     def __init__(self, error: contract.NetworkRefusal | None, text: str) -> None:
-        super().__init__(f"{error or text}")
+        super().__init__(f"{error.name}{error.arguments}" if error else text)
         self.error = error
         self.name = error.name if error else ""
 
@@ -68,6 +68,26 @@ class Network:
                 raise Refused(contract.decode_error(bytes.fromhex(data[2:])), answer["error"]["message"])
             raise Refused(None, answer["error"]["message"])
         return answer["result"]
+
+    def call_many(self, calls: list[bytes]) -> list[bytes]:
+        """The answers of many views, in one round trip."""
+        requests = [
+            {
+                "jsonrpc": "2.0",
+                "id": number,
+                "method": "eth_call",
+                "params": [{"to": self.address, "data": "0x" + data.hex()}, "latest"],
+            }
+            for number, data in enumerate(calls)
+        ]
+        request = urllib.request.Request(self.url, json.dumps(requests).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answers = sorted(json.load(response), key=lambda answer: answer["id"])
+        return [bytes.fromhex(answer["result"][2:]) for answer in answers]
+
+    def submit(self, sender: str, data: bytes) -> str:
+        """A transaction's hash, whether it is mined yet or not."""
+        return self._send({"from": sender, "to": self.address, "data": "0x" + data.hex(), "gas": hex(2_000_000)})
 
     def _send(self, transaction: dict[str, Any]) -> str:
         sent: str = self.rpc("eth_sendTransaction", {"gas": hex(16_000_000), "gasPrice": PRICE, **transaction})

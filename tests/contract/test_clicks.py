@@ -1,0 +1,73 @@
+"""Click anchors: the tree, the sequence, one root once."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from network_on_anvil import Merchant, Network, Refused
+
+from chalicelib.adapters import contract
+from chalicelib.adapters.contract_events import ClicksAnchored
+from chalicelib.domain import merkle
+from chalicelib.domain.keccak import keccak256
+
+
+def test_clicks_are_numbered_without_a_gap_over_all_periods(network: Network, merchant: Merchant) -> None:
+    firsts, times = [], []
+    for number, count in enumerate((3, 1, 7)):
+        call = contract.encode_anchor(merchant.address, keccak256(bytes([number])), count, number, number + 1)
+        (event,) = merchant.send(call)
+        assert isinstance(event, ClicksAnchored)
+        assert (event.count, event.period_start, event.period_end) == (count, number, number + 1)
+        firsts.append(event.first)
+        times.append(network.now())
+    assert firsts == [1, 4, 5]
+    assert network.views.counts(merchant.address) == (0, 11)
+    assert network.views.anchor(merchant.address, keccak256(b"\x01")) == (4, 1, times[1])
+
+
+def test_a_root_is_anchored_once(merchant: Merchant) -> None:
+    call = contract.encode_anchor(merchant.address, keccak256(b"root"), 3, 1, 2)
+    merchant.send(call)
+    with pytest.raises(Refused, match="AlreadyAnchored"):
+        merchant.send(call)
+
+
+@pytest.mark.parametrize(("count", "start", "end"), [(0, 1, 2), (1, 2, 1), (2**40, 1, 2)])
+def test_an_anchor_that_makes_no_sense_is_refused(merchant: Merchant, count: int, start: int, end: int) -> None:
+    with pytest.raises(Refused, match="BadAnchor"):
+        merchant.send(contract.encode_anchor(merchant.address, keccak256(b"root"), count, start, end))
+
+
+def test_the_click_sequence_ends_at_its_bound(merchant: Merchant) -> None:
+    most = 2**40 - 2
+    merchant.send(contract.encode_anchor(merchant.address, keccak256(b"most"), most, 1, 2))
+    with pytest.raises(Refused, match="SequenceExhausted"):
+        merchant.send(contract.encode_anchor(merchant.address, keccak256(b"more"), 1, 1, 2))
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=40), st.data())
+def test_a_proof_holds_for_its_leaf_and_place_alone(leaves: list[bytes], data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(leaves) - 1))
+    other = data.draw(st.integers(0, len(leaves) - 1))
+    root, siblings = merkle.root(leaves), merkle.proof(leaves, index)
+    assert merkle.verify(root, leaves[index], index, len(leaves), siblings)
+    assert not merkle.verify(root, leaves[index] + b"x", index, len(leaves), siblings)
+    assert not merkle.verify(root, leaves[index], index, len(leaves), [*siblings, root])
+    if leaves[other] != leaves[index]:
+        assert not merkle.verify(root, leaves[other], index, len(leaves), siblings)
+    if len(leaves) > 1:
+        assert not merkle.verify(root, leaves[index], index, len(leaves), siblings[1:])
+
+
+def test_a_node_cannot_be_shown_as_a_leaf() -> None:
+    leaves = [b"a", b"b", b"c", b"d"]
+    left = b"".join(merkle.leaf_hash(leaf) for leaf in leaves[:2])
+    right = merkle.proof(leaves, 0)[1]
+    assert not merkle.verify(merkle.root(leaves), left, 0, 2, [right])
+
+
+def test_the_tree_is_that_of_rfc_6962() -> None:
+    """The root that RFC 6962 implementations publish for these leaves (certificate-transparency test vectors)."""
+    leaves = [bytes.fromhex(x) for x in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657")]
+    leaves.append(bytes(range(0x60, 0x70)))
+    assert merkle.root(leaves).hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
