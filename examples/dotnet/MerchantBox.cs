@@ -61,10 +61,12 @@ namespace Merchant
         public string Group { get; set; }
         public int Quantity { get; set; } = 1;
         public string UnitPrice { get; set; }
+        public string Sku { get; set; }
+        public string Name { get; set; }
 
         internal Dictionary<string, object> Document()
         {
-            return Json.Object("group", Group, "quantity", Quantity, "unitPrice", UnitPrice);
+            return Json.Object("group", Group, "quantity", Quantity, "unitPrice", UnitPrice, "sku", Sku, "name", Name);
         }
     }
 
@@ -73,7 +75,9 @@ namespace Merchant
     {
         /// <summary>"approved", "rejected" or "open".</summary>
         public string Status { get; set; }
+        /// <summary>Goes with a rejection: returned, cancelled, unpaid, duplicate, fraud, terms, test, refund or other.</summary>
         public string Reason { get; set; }
+        /// <summary>The new amount of the whole conversion: a partial refund.</summary>
         public string Amount { get; set; }
 
         internal virtual Dictionary<string, object> Document()
@@ -105,8 +109,16 @@ namespace Merchant
         public string Status { get { return Document.Text("status"); } }
         public bool Attributed { get { return Document.Flag("attributed"); } }
         public bool Duplicate { get { return Document.Flag("duplicate"); } }
-        /// <summary>Why it is not attributed, where it is not.</summary>
-        public string Reason { get { return Document.Text("reason"); } }
+        /// <summary>Why nobody earns, where it is not attributed: no_click, unknown_click, outside_window or unknown_voucher.</summary>
+        public string UnattributedReason
+        {
+            get
+            {
+                object attribution;
+                Document.TryGetValue("attribution", out attribution);
+                return (attribution as IDictionary<string, object>)?.Text("reason");
+            }
+        }
     }
 
     /// <summary>A row's answer in a batch: Code is what the single call would have answered.</summary>

@@ -99,7 +99,7 @@ internal static class Driver
         };
         foreach (var pair in (Document)Value(one, "metadata") ?? new Dictionary<string, object>()) conversion.Metadata[pair.Key] = (string)pair.Value;
         foreach (Document item in (List<object>)Value(one, "items") ?? new List<object>())
-            conversion.Items.Add(new Item { Group = item.Text("group"), Quantity = item.Number("quantity"), UnitPrice = item.Text("unitPrice") });
+            conversion.Items.Add(new Item { Group = item.Text("group"), Quantity = item.Number("quantity"), UnitPrice = item.Text("unitPrice"), Sku = item.Text("sku"), Name = item.Text("name") });
         return conversion;
     }
 
@@ -119,7 +119,7 @@ internal static class Driver
     // Through the properties, so that they are tested and not only the document beneath.
     private static object Shown(Answer answer)
     {
-        var shown = Json.Object("code", answer.Code, "conversionId", answer.ConversionId, "status", answer.Status, "reason", answer.Reason);
+        var shown = Json.Object("code", answer.Code, "conversionId", answer.ConversionId, "status", answer.Status, "reason", answer.UnattributedReason);
         shown["attributed"] = answer.Attributed;
         shown["duplicate"] = answer.Duplicate;
         return shown;
