@@ -7,56 +7,56 @@ import { encode } from './text.js';
 const CLICK = 'mtag.click';
 let fresh;
 let partner;
-let question;
 
-/** While a click is asked for, a conversion waits for it. */
-export let asking;
+/** While a click is to be asked for (the question) or is being asked for (1), a conversion waits. */
+export let question;
 
 // Kept as "expiry id older…": the older ones only show that an address in the browser's history is not a new click.
 const kept = () => store[CLICK] || '';
 
-export const storedClick = () => /\bmtag=([^;]+)/.exec(cookie())?.[1] || (kept().slice(0, 13) > Date.now() && kept().split(' ')[1]);
+export const storedClick = () => (/\bmtag=([^;]+)/.exec(cookie()) || (parseInt(kept()) > Date.now() && kept().split(' ')))[1];
 
 export const clickId = () => fresh || storedClick();
 
 const keep = (id) => {
+  // Without the config this is NaN, and the cookie lasts for the session.
   const seconds = config.attributionWindowDays * 86400;
-  const text = 'mtag=' + id + ';max-age=' + seconds;
   fresh = 0;
-  if (config.cookieDomain) {
-    cookie('mtag=;max-age=0');
-    cookie(text + ';domain=' + config.cookieDomain);
-  } else cookie(text);
+  cookie('mtag=' + id + ';max-age=' + seconds);
   put(CLICK, Date.now() + seconds * 1e3 + ' ' + id + kept().slice(13, 200));
 };
 
 /** Remembers, in memory alone, what an address says. */
-export const look = (href) => {
+export const look = (url) => {
   let id;
   let via;
   let subId;
-  href.replace(/([\w-]+)=([^&#;]+)/g, (_, name, value) => {
-    if (encode(config.clickParameters).includes('"' + name + '"')) id = value;
+  url.replace(/([\w-]+)=([^&#;]+)/g, (_, name, value) => {
+    if (encode(config.clickParameters).includes(encode(name))) id = value;
     if (name == config.viaParameter) via = value;
     if (name == 'subId') subId = value;
   });
   if (id && !kept().includes(id)) fresh = id;
-  if (via && via != partner) {
+  if (!id && via && via != partner) {
     partner = via;
     // A reload or a step back is not another click.
-    if (!id && !(performance.navigation.type && storedClick())) question = encode({ via, url: href, referrer: document.referrer, subId });
+    if (!(performance.navigation.type && storedClick())) question = encode({ via, url, subId });
   }
 };
 
 /** Only called where storing and sending are permitted. */
 export const take = (then) => {
   if (fresh) keep(fresh);
-  if (!question) return;
-  asking = 1;
-  request('/v1/beacon/click', question, (_, answer) => {
-    asking = 0;
-    if (answer?.clickId) keep(answer.clickId);
-    then();
-  });
-  question = 0;
+  if (question?.big) {
+    request(
+      '/v1/beacon/click',
+      (_, answer) => {
+        question = 0;
+        if (answer?.clickId) keep(answer.clickId);
+        then();
+      },
+      question,
+    );
+    question = 1;
+  }
 };

@@ -1,11 +1,18 @@
 // The public integration config: what differs between merchants. The browser's HTTP cache keeps it.
+import { src } from './box.js';
 import { request } from './request.js';
 
 /** Until `consent` is known, nothing may be assumed about it. */
-export let config = { clickParameters: ['clickId'], viaParameter: 'via' };
+export let config = { clickParameters: ['clickId'] };
+export let answered;
+
+// The box says its consent mode beside the tag as well (Server-Timing: granted), so that a sale need not wait for the config.
+try {
+  config.consent = performance.getEntriesByName(src)[0].serverTiming[0].name;
+} catch {}
 
 export const loadConfig = (then) =>
-  request('/v1/config', null, (_, found) => {
-    if (found?.consent) then((config = found));
-    else setTimeout(loadConfig, 9e3, then);
+  request('/v1/config', (_, found) => {
+    if (found?.consent) config = found;
+    then((answered = 1));
   });

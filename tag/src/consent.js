@@ -4,46 +4,42 @@ import { config } from './config.js';
 import { cookie, put, store } from './store.js';
 
 const SAID = 'mtag.consent';
-const MAY = 'mtag.may';
 let said = store[SAID];
 let tcf;
 let listening;
 
-export const permission = () => {
-  const mode = config.consent;
-  if (said) return +said;
-  if (mode == 'off') return 1;
-  if (navigator.globalPrivacyControl) return mode && 0;
-  if (tcf != null || mode == 'required') return tcf;
-  // Before the config has come: a click is only ever stored where storing was permitted, and the mark is an hour's memory of "granted".
-  if (mode || storedClick() || Date.now() - store[MAY] < 36e5) return 1;
-};
-
-export const given = () => said > 0 || tcf;
-
+/** Takes true, 'true', 'granted' and 'given'; everything else is a no. */
 export const say = (granted) => {
-  said = granted ? '1' : '0';
+  said = /^[gt]/.test(granted) ? '1' : '0';
 };
 
-/** IAB TCF v2.2: purpose 1 (store on the device) and purpose 7 (measure advertising), or the law does not apply. */
-export const listen = (then) => {
-  if (listening || !window.__tcfapi) return;
-  listening = 1;
-  __tcfapi('addEventListener', 2, ({ eventStatus, gdprApplies, purpose }) => {
-    if (eventStatus == 'cmpuishown') return;
-    tcf = gdprApplies === false || (purpose.consents[1] && purpose.consents[7]) ? 1 : 0;
-    then();
-  });
-};
-
-/** Keeps a yes; of a no only the no itself, and that only where silence would otherwise mean yes. */
-export const keepConsent = (may) => {
-  if (!may) {
-    for (const key in store) if (/^mtag\./.test(key)) delete store[key];
-    cookie('mtag=;max-age=0');
-    cookie('mtag=;max-age=0;domain=' + config.cookieDomain);
+/** Says whether, and makes what is stored agree with it: a yes is kept; of a no only the no, and that only where silence would mean yes. */
+export const permission = (then) => {
+  // IAB TCF v2.2: purpose 1 (store on the device) and purpose 7 (measure advertising), or the law does not apply.
+  if (!listening && self.__tcfapi) {
+    listening = 1;
+    __tcfapi('addEventListener', 2, ({ eventStatus, gdprApplies, purpose }) => {
+      // cmpuishown, tcloaded, useractioncomplete: while the dialogue shows, nothing has been decided.
+      if (eventStatus[0] == 'c') return;
+      tcf = !gdprApplies || (purpose.consents[1] && purpose.consents[7]) || 0;
+      then();
+    });
   }
-  const silence = config.consent == 'granted';
-  if (said && (may || silence)) put(SAID, said);
-  if (may && silence) put(MAY, Date.now());
+  const mode = config.consent;
+  const may = said
+    ? +said
+    : mode == 'off'
+      ? 1
+      : navigator.globalPrivacyControl
+        ? mode && 0
+        : // A click is only ever stored where storing was permitted: it proves permission before the config has come.
+          tcf ?? (mode != 'required' && (mode || storedClick()) ? 1 : tcf);
+  if (may != null) {
+    if (!may) {
+      for (const key in store) if (!key.indexOf('mtag.')) delete store[key];
+      cookie('mtag=;max-age=0');
+    }
+    if (said && (may || mode == 'granted')) put(SAID, said);
+  }
+  return may;
 };

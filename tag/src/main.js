@@ -1,34 +1,28 @@
 // The tag: one function, mtag(action, callback, metadata, values), and one level-triggered `settle` that brings everything up to date.
 import { box, debug } from './box.js';
-import { asking, clickId, look, take } from './clicks.js';
-import { config, loadConfig } from './config.js';
-import { keepConsent, listen, permission, say } from './consent.js';
-import { flush, hold, release } from './conversion.js';
+import { clickId, look, question, take } from './clicks.js';
+import { answered, loadConfig } from './config.js';
+import { permission, say } from './consent.js';
+import { hold, release, resend } from './conversion.js';
 
-const w = window;
-const stub = w.mtag;
+const stub = self.mtag;
 const landing = stub?.u || location.href;
 
 /** Safe to call at any time, any number of times. */
-const settle = ({ type } = {}) => {
+const settle = (leaving) => {
   try {
-    const leaving = type == 'pagehide';
     look(location.href);
-    listen(settle);
-    const may = permission();
+    const may = permission(settle);
     if (may != null) {
-      keepConsent(may);
-      if (may && config.consent) take(settle);
-      if (!asking || leaving) release(may);
-      if (may) flush(leaving);
+      if (may && answered) take(settle);
+      if (!question || leaving) release(may);
     }
   } catch {}
 };
 
 const mtag = (action, back, metadata, values) => {
   try {
-    action = ('' + action).replace(/s$/, '');
-    if (action == 'consent') say(back === true || back == 'granted');
+    if (action == 'consent') say(back);
     else if (action == 'debug') debug();
     else if (action != 'click') hold(action, back, metadata, values);
     settle();
@@ -36,21 +30,24 @@ const mtag = (action, back, metadata, values) => {
   } catch {}
 };
 
-try {
-  if (!stub?.box) {
-    mtag.box = box;
-    mtag.q = { push: (call) => mtag(...call) };
-    w.mtag = mtag;
-    w.Attrace ||= { action: mtag, init() {}, getRoots: () => [box] };
+if (!stub?.box) {
+  mtag.box = box;
+  mtag.q = { push: (call) => mtag(...call) };
+  self.mtag = mtag;
+  self.Attrace ||= { action: mtag, init: settle, getRoots: () => [box] };
+  look(landing);
+  loadConfig(() => {
     look(landing);
-    loadConfig(() => {
-      look(landing);
-      settle();
-    });
     settle();
-    for (let i = 0; i < stub?.q?.length; i++) mtag(...stub.q[i]);
-    'pagehide pageshow popstate hashchange online'.replace(/\w+/g, (type) => addEventListener(type, settle));
-    w.navigation?.addEventListener('currententrychange', settle);
-    if (/mtag_debug=1/.test(landing)) debug();
-  }
-} catch {}
+  });
+  settle();
+  resend();
+  for (const call of stub?.q || []) mtag(...call);
+  addEventListener('pagehide', () => {
+    settle(1);
+    resend(1);
+  });
+  addEventListener('popstate', settle);
+  self.navigation?.addEventListener('currententrychange', settle);
+  if (/mtag_debug=1/.test(landing)) debug();
+}

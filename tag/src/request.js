@@ -1,19 +1,13 @@
 import { box } from './box.js';
 
-const { fetch } = window;
+const { fetch } = self;
 
-/** One cross-origin request without a preflight that outlives the page; back(status, JSON), back(0) when nothing readable came. */
-export const request = (path, body, back) => {
+/** One cross-origin request without a preflight that outlives the page; back(status, JSON), or back(0) when nothing readable came. */
+export const request = async (path, back, body, status = 0, answer) => {
   try {
-    fetch(box + path, body && { method: 'POST', body, keepalive: body.length < 6e4 })
-      .then((r) => r.json().then((answer) => back(r.status, answer)))
-      .then(null, () => back(0));
-  } catch {
-    // The page broke fetch. This way parses by itself, too.
-    const x = new XMLHttpRequest();
-    x.open(body ? 'POST' : 'GET', box + path);
-    x.responseType = 'json';
-    x.onloadend = () => back(x.status, x.response);
-    x.send(body);
-  }
+    const response = await fetch(box + path, body && { method: 'POST', body, keepalive: 1 });
+    answer = await response.json();
+    status = response.status;
+  } catch {}
+  back(status, answer);
 };

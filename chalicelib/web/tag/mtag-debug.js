@@ -1,3 +1,1 @@
-try{
-(()=>{console.log(1);})();
-}catch{}
+try{(()=>{console.log(1);})();}catch{}
