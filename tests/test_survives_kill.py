@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.local import rpc
 from ops.local.provision import Accounts, Network
 from ops.local.running import RunningBox
 from tests.shopper import as_merchant, buy, final_receipt, follow_link
@@ -21,6 +22,11 @@ def recorded(box: RunningBox) -> int:
     owner = Accounts.kept_in(box.data / "keys").owner.address
     conversions, _ = Network(box.line["rpc"], box.line["chainId"], box.line["contract"]).views().counts(owner)
     return conversions
+
+
+def owner_nonce(box: RunningBox) -> int:
+    owner = Accounts.kept_in(box.data / "keys").owner.address
+    return int(rpc.call(box.line["rpc"], "eth_getTransactionCount", owner, "latest"), 16)
 
 
 def ended(pid: int) -> bool:
@@ -55,6 +61,7 @@ def test_ending_and_starting_again_keeps_everything_and_sends_nothing(tmp_path: 
     box = RunningBox(tmp_path, "--port", "0")
     conversion = buy(box, follow_link(box), "B-kept").json["conversionId"]
     first = final_receipt(box, conversion)
+    sent = owner_nonce(box)
     assert box.stop() == 0
     again = RunningBox(tmp_path, "--port", "0")
     try:
@@ -62,6 +69,7 @@ def test_ending_and_starting_again_keeps_everything_and_sends_nothing(tmp_path: 
         second = final_receipt(again, conversion)
         assert (second["transaction"], second["blockHash"]) == (first["transaction"], first["blockHash"])
         assert recorded(again) == 1
+        assert owner_nonce(again) == sent, "the second start registered or authorised something again"
         assert as_merchant(again, "GET", f"/v1/conversions/{conversion}")["orderId"] == "B-kept"
     finally:
         again.stop()

@@ -150,7 +150,10 @@ def npm_binary(*candidates: str) -> str:
         path = ROOT / "node_modules" / candidate
         if path.exists():
             return str(path)
-    raise PartFailed(f"node_modules/{candidates[0]} is missing: run `make setup`; it exists for Linux on x86-64")
+    raise PartFailed(
+        f"node_modules/{candidates[0]} is missing: run `make setup`. It exists for Linux on x86-64; "
+        "elsewhere give `box up` a --dynamodb and a --rpc of your own"
+    )
 
 
 def started_on_a_free_port(usual: int, start: Callable[[int], Part]) -> Part:

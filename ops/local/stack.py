@@ -17,7 +17,7 @@ from ops.local import anvil, dynoxide, rpc
 from ops.local.anvil import Anvil
 from ops.local.dynoxide import Dynoxide
 from ops.local.pages import BOX, PUBLISHER, SHOP, Pages
-from ops.local.process import ROOT, PartFailed, free_port, lock_directory
+from ops.local.process import LOOPBACK, ROOT, PartFailed, free_port, lock_directory
 
 USUAL_PORT = 8800
 LOCK_SECONDS = 5.0
@@ -111,8 +111,9 @@ class Stack:
     def _materialised_config(self) -> str:
         """The config with this stack's addresses in it: ports and the contract differ from start to start."""
         config: dict[str, Any] = json.loads(self.options.config.read_text())
-        shop = self.shop.url
-        config["site"].update(landingPage=f"{shop}/", origins=[shop], hosts=[shop.removeprefix("http://")])
+        hosts = [f"{LOOPBACK}:{self.shop.port}", f"localhost:{self.shop.port}"]
+        origins = [f"http://{host}" for host in hosts]
+        config["site"].update(landingPage=f"{self.shop.url}/", origins=origins, hosts=hosts)
         config["merchant"]["account"] = self.accounts.owner.address
         config["network"].update(chainId=self.chain_id, contract=self.contract)
         return json.dumps(config, indent=2) + "\n"

@@ -55,7 +55,7 @@ def test_the_json_line_names_everything_and_everything_answers(box: RunningBox) 
     assert ask("GET", f"{line['box']}/v1/status").status == 200
     shown = ask("GET", f"{line['box']}/v1/config").json
     assert (shown["contract"], shown["chainId"]) == (line["contract"], line["chainId"])
-    assert shown["origins"] == [line["shop"]]
+    assert line["shop"] in shown["origins"]
     assert len(rpc.call(line["rpc"], "eth_getCode", line["contract"], "latest")) > 1000
     for page in (line["shop"], line["publisher"]):
         assert ask("GET", page).status == 200
