@@ -1,16 +1,17 @@
-"""The tag's files. No AWS client is imported here, and nothing is read but the bundle's own folder."""
+"""The tag's files. No AWS client is imported here: nothing is read but the bundle's own folder and the integration config."""
 
 from functools import lru_cache
 from pathlib import Path
 
-from chalice.app import Blueprint, Response
+from chalice.app import Request, Response
 
 from chalicelib.domain import tag_revision
+from chalicelib.routes.http import Routes
 from chalicelib.routes.problems import problem
 
 FOLDER = Path(__file__).parent.parent / "web" / "tag"
 
-tag = Blueprint(__name__)
+tag = Routes(__name__)
 
 
 @lru_cache(maxsize=1)
@@ -19,45 +20,51 @@ def _released() -> frozenset[str]:
 
 
 @lru_cache(maxsize=64)
-def _content(file: str) -> tuple[bytes, str]:
+def _content(file: str) -> tuple[str, str]:
     content = (FOLDER / file).read_bytes()
-    return content, tag_revision.entity_tag(content)
+    return content.decode("utf-8"), tag_revision.entity_tag(content)
 
 
 def current() -> dict[str, str]:
     """The `tag` of /v1/config: the revision that pins today's bytes, and their Subresource Integrity hash."""
-    content, _ = _content("mtag.js")
+    content = _content("mtag.js")[0].encode()
     return {"revision": tag_revision.revision_of(content), "integrity": tag_revision.integrity_of(content)}
 
 
-def _library(name: str) -> Response:
+def _library(request: Request, name: str) -> Response:
     served = tag_revision.serve(name, _released())
     if served is None:
         detail = "Use /libs/mtag.js, or /libs/mtag.XXXXXXXX.js with 8 letters or digits."
-        return problem(404, "Not found", "no_such_library", detail, {"Access-Control-Allow-Origin": "*"})
+        return problem(404, "Not found", "no_such_library", detail)
     content, entity_tag = _content(served.file)
-    headers: dict[str, str | list[str]] = {
+    headers = {
         "Content-Type": "text/javascript; charset=utf-8",
         "Cache-Control": served.cache_control,
         "ETag": entity_tag,
-        "Access-Control-Allow-Origin": "*",
-        # A page may isolate itself (Cross-Origin-Embedder-Policy) and still load the tag without `crossorigin`.
+        # A page that isolates itself (Cross-Origin-Embedder-Policy) may load the tag without `crossorigin`.
         "Cross-Origin-Resource-Policy": "cross-origin",
         "X-Content-Type-Options": "nosniff",
+        **({} if served.pinned else _consent_mode()),
     }
-    given = (tag.current_request.headers or {}).get("if-none-match")
-    if tag_revision.none_match(given, entity_tag):
-        return Response("", headers, 304)
-    return Response(content.decode("utf-8"), headers, 200)
+    unchanged = tag_revision.none_match(request.headers.get("if-none-match"), entity_tag)
+    return Response("" if unchanged else content, headers=headers, status_code=304 if unchanged else 200)
 
 
-@tag.route("/libs/{name}", methods=["GET"])
-def library(name: str) -> Response:
+def _consent_mode() -> dict[str, str]:
+    """The merchant's consent mode beside bytes that are the same for all merchants, so that the tag need not ask before it may send.
+    Never beside a pinned release: a browser keeps that, and this with it, for a year."""
+    from chalicelib.bootstrap import box
+
+    return {"Server-Timing": box().config.tracking.consent, "Timing-Allow-Origin": "*"}
+
+
+@tag.route("/libs/{name}", methods=["GET"], cors="any")
+def library(request: Request, name: str) -> Response:
     """The tag under today's address."""
-    return _library(name)
+    return _library(request, name)
 
 
-@tag.route("/attrace/libs/{name}", methods=["GET"])
-def original_library(name: str) -> Response:
+@tag.route("/attrace/libs/{name}", methods=["GET"], cors="any")
+def original_library(request: Request, name: str) -> Response:
     """The same under the original's."""
-    return _library(name)
+    return _library(request, name)
