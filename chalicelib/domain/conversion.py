@@ -217,7 +217,8 @@ def _superseded_by(held: Conversion, report: Report, attribution: Attribution, n
     detail = "" if held.amount == report.amount else "amount changed by a verified report"
     if amended.attribution.publisher_id != held.attribution.publisher_id:
         detail += f"; attribution moved from {held.attribution.publisher_id} to {amended.attribution.publisher_id}"
-    return _remembering(amended, report, now, "amended" if detail else "verified", detail.removeprefix("; "))
+    event = "amended" if detail else "verified"
+    return _remembering(amended, report, now, event, detail.lstrip("; "))
 
 
 def happened(conversion: Conversion, at: int, event: str, by: str, detail: str = "") -> Conversion:
