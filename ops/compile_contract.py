@@ -19,16 +19,8 @@ ERROR = re.compile(r'method_id\("(?P<name>[A-Z]\w*)\((?P<types>[^)]*)\)"\)')
 def build(source: str) -> dict[str, Any]:
     """The artifact of a source: ABI with errors, creation and runtime bytecode (0x hex), and what made them."""
     import vyper
-    from vyper.compiler import compile_code
-    from vyper.compiler.settings import Settings
 
-    compiled = compile_code(
-        source,
-        contract_path=SOURCE.name,
-        output_formats=["abi", "bytecode", "bytecode_runtime"],
-        no_bytecode_metadata=True,
-        settings=Settings(),
-    )
+    compiled = _compile(source)
     return {
         "contract": SOURCE.stem,
         "compiler": f"vyper {vyper.__version__.split('+')[0]}",
@@ -37,6 +29,25 @@ def build(source: str) -> dict[str, Any]:
         "bytecode": compiled["bytecode"],
         "runtime": compiled["bytecode_runtime"],
     }
+
+
+def bytecode(source: str) -> str:
+    """Creation bytecode, 0x hex, of any source: the benchmark compiles what it compares with."""
+    return str(_compile(source)["bytecode"])
+
+
+def _compile(source: str) -> dict[str, Any]:
+    from vyper.compiler import compile_code
+    from vyper.compiler.settings import Settings
+
+    compiled: dict[str, Any] = compile_code(
+        source,
+        contract_path=SOURCE.name,
+        output_formats=["abi", "bytecode", "bytecode_runtime"],
+        no_bytecode_metadata=True,
+        settings=Settings(),
+    )
+    return compiled
 
 
 def errors(source: str) -> list[dict[str, Any]]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from network_on_anvil import Merchant, Network
 
 from ops.local import rpc
 from ops.local.process import LOOPBACK, Part, free_port, npm_binary
+from tests.contract.network_on_anvil import Merchant, Network
 
 
 @pytest.fixture(scope="session")

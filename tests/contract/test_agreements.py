@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
-from network_on_anvil import CHAIN_ID, Merchant, Network, Refused, commitment, new_account, sign
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import AgreementRegistered
 from chalicelib.domain.agreement import DEFAULT_GROUP, NO_UPPER_END, BadTerms, Rule, Terms, agreement_id, eip712
 from chalicelib.domain.batch import Entry
+from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused, commitment, new_account, sign
 
 ROOT = Path(__file__).resolve().parents[2]
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
@@ -331,7 +331,7 @@ def test_bad_terms_are_refused_before_anybody_signs_them(
         replace(terms_of(merchant, new_account().address), **changes)
 
 
-def test_viem_and_eth_account_make_the_same_digest_and_signature(merchant: Merchant) -> None:
+def test_viem_and_eth_account_make_the_same_digest_and_signature() -> None:
     account = new_account()
     cases = []
     for number in range(12):

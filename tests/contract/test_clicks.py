@@ -3,12 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_on_anvil import Merchant, Network, Refused
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import ClicksAnchored
 from chalicelib.domain import merkle
 from chalicelib.domain.keccak import keccak256
+from tests.contract.network_on_anvil import Merchant, Network, Refused
 
 
 def test_clicks_are_numbered_without_a_gap_over_all_periods(network: Network, merchant: Merchant) -> None:

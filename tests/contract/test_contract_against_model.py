@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 import pytest
 from eth_abi.abi import decode
-from network_model import DAY, Model, ModelRefuses
-from network_on_anvil import CHAIN_ID, Merchant, Network, Refused, new_account, sign
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import Amended, ClicksAnchored, Event, Recorded, Superseded
@@ -21,6 +19,8 @@ from chalicelib.domain.batch import Batch, Entry, pack
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_changes import SUPERSEDED, Amendment, Change, Run, runs
 from chalicelib.domain.network_status import STATUSES
+from tests.contract.network_model import DAY, Model, ModelRefuses
+from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused, new_account, sign
 
 SEQUENCES = 5000
 SLICE = int(os.environ.get("MODEL_SEQUENCES", "150"))

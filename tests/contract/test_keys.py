@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from network_on_anvil import Merchant, Network, Refused, commitment, new_account
 
 from chalicelib.adapters import contract
+from chalicelib.adapters.contract_events import KeyAuthorised, KeyRevoked
 from chalicelib.domain.batch import Entry
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_changes import SUPERSEDED, Amendment, Run
+from tests.contract.network_on_anvil import Merchant, Network, Refused, commitment, new_account
 
 
 def every_call(merchant: Merchant) -> list[bytes]:
@@ -41,13 +42,13 @@ def test_the_key_and_the_account_itself_may_act(network: Network, merchant: Merc
 
 def _revoked(network: Network, merchant: Merchant) -> str:
     network.send(merchant.address, contract.encode_revoke(merchant.key.address))
-    return merchant.key.address
+    return str(merchant.key.address)
 
 
 def _expired(network: Network, merchant: Merchant) -> str:
     network.send(merchant.address, contract.encode_authorise(merchant.key.address, network.now() + 10))
     network.wait(10)
-    return merchant.key.address
+    return str(merchant.key.address)
 
 
 def _stranger(network: Network, merchant: Merchant) -> str:
@@ -62,7 +63,7 @@ def _another_merchant(network: Network, merchant: Merchant) -> str:
 
 def _another_merchants_key(network: Network, merchant: Merchant) -> str:
     assert merchant.address
-    return Merchant(network).key.address
+    return str(Merchant(network).key.address)
 
 
 @pytest.mark.parametrize("who", [_revoked, _expired, _stranger, _another_merchant, _another_merchants_key])
@@ -88,10 +89,12 @@ def test_a_key_works_until_the_second_before_its_expiry(network: Network, mercha
 def test_authorising_and_revoking_is_logged_and_read(network: Network, merchant: Merchant) -> None:
     key, expiry = new_account().address.lower(), network.now() + 1000
     (authorised,) = network.events(merchant.address, contract.encode_authorise(key, expiry))
-    assert (authorised.merchant, authorised.key, authorised.expiry) == (merchant.address, key, expiry)  # type: ignore[union-attr]
+    assert isinstance(authorised, KeyAuthorised)
+    assert (authorised.merchant, authorised.key, authorised.expiry) == (merchant.address, key, expiry)
     assert network.views.key_expiry(merchant.address, key) == expiry
     (revoked,) = network.events(merchant.address, contract.encode_revoke(key))
-    assert (revoked.merchant, revoked.key) == (merchant.address, key)  # type: ignore[union-attr]
+    assert isinstance(revoked, KeyRevoked)
+    assert (revoked.merchant, revoked.key) == (merchant.address, key)
     assert network.views.key_expiry(merchant.address, key) == 0
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_on_anvil import Merchant, Network, Refused, commitment
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import Recorded, decode_logs
 from chalicelib.domain.agreement import MAX_AMOUNT, Rule
 from chalicelib.domain.batch import MAX_BODY, MAX_ENTRIES, BadBatch, Batch, Entry, _body, pack, split, unpack
 from chalicelib.domain.commission import commission
+from tests.contract.network_on_anvil import Merchant, Network, Refused, commitment
 
 
 def test_a_batch_gets_a_sequence_and_the_commission_of_each_entry(network: Network, merchant: Merchant) -> None:
@@ -105,7 +105,7 @@ def test_two_batches_that_race_both_get_in_without_a_gap(network: Network, merch
     assert network.views.counts(merchant.address) == (9, 0)
 
 
-def test_a_batch_that_fails_does_not_hold_up_the_next(network: Network, merchant: Merchant) -> None:
+def test_a_batch_that_fails_does_not_hold_up_the_next(merchant: Merchant) -> None:
     agreement = merchant.agree()
     with pytest.raises(Refused, match="UnknownAgreement"):
         merchant.record(merchant.pack(Entry(b"\x01" * 32, "sale", 5, commitment(1))))
@@ -233,9 +233,7 @@ def test_the_largest_batch_and_the_most_scattered_one_fit_well_under_the_gas_cap
 def test_the_largest_amounts_are_counted_and_beyond_them_nothing_is(network: Network, merchant: Merchant) -> None:
     agreement = merchant.agree(Rule("sale", rate=1_000_000), Rule("lead", fixed=MAX_AMOUNT))
     full = 2**52 // MAX_AMOUNT  # recordings of the largest amount that fit into the totals
-    number = 0
-    for count in [MAX_ENTRIES] * (full // MAX_ENTRIES) + [full % MAX_ENTRIES]:
-        number += 1
+    for number, count in enumerate([MAX_ENTRIES] * (full // MAX_ENTRIES) + [full % MAX_ENTRIES], 1):
         entries = [Entry(agreement, "sale", MAX_AMOUNT, commitment(number * 1000 + i)) for i in range(count)]
         event = merchant.record(merchant.pack(*entries))
         assert set(event.commissions) == {MAX_AMOUNT}

@@ -1,11 +1,10 @@
 """Decisions, deadlines, amendments and what takes a conversion's place."""
 
 import pytest
-from network_on_anvil import Merchant, Network, Refused, commitment
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import Amended, Decided, Recorded, Superseded
-from chalicelib.domain.agreement import Rule
+from chalicelib.domain.agreement import Rule, Silence
 from chalicelib.domain.batch import Batch, Entry
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_changes import (
@@ -20,12 +19,15 @@ from chalicelib.domain.network_changes import (
     unpack_changes,
 )
 from chalicelib.domain.network_status import DAY
+from tests.contract.network_on_anvil import Merchant, Network, Refused, commitment
 
 RETURNED = REASONS["returned"]
 
 
-def recorded(merchant: Merchant, count: int, verified: bool = True, **terms: object) -> tuple[Batch, Recorded]:
-    agreement = merchant.agree(validation_days=10, lock_days=20, **terms)
+def recorded(
+    merchant: Merchant, count: int, verified: bool = True, silence: Silence = "verified"
+) -> tuple[Batch, Recorded]:
+    agreement = merchant.agree(validation_days=10, lock_days=20, silence=silence)
     batch = merchant.pack(*(Entry(agreement, "sale", 1000 + i, commitment(i), verified=verified) for i in range(count)))
     return batch, merchant.record(batch)
 
@@ -44,7 +46,7 @@ def statuses(network: Network, merchant: Merchant, batch: Batch) -> list[str]:
     ],
 )
 def test_silence_approves_at_the_due_date_and_the_lock_makes_it_final(
-    network: Network, merchant: Merchant, verified: bool, silence: str, at_due: str, at_lock: str
+    network: Network, merchant: Merchant, verified: bool, silence: Silence, at_due: str, at_lock: str
 ) -> None:
     batch, event = recorded(merchant, 1, verified, silence=silence)
     view = network.views.batch(merchant.address, batch.digest)
