@@ -2,14 +2,17 @@
 
 from chalice.app import Chalice
 
+from chalicelib import packaging
 from chalicelib.routes import problems
 from chalicelib.routes.beacon import beacon
 from chalicelib.routes.clicks import clicks
 from chalicelib.routes.conversions import conversions
+from chalicelib.routes.dashboard import dashboard
 from chalicelib.routes.public import public
 from chalicelib.routes.signing import signing
 from chalicelib.routes.tag import tag
 
+packaging.refuse_mistakes()
 app = Chalice(app_name="merchant-box")
 app.register_middleware(problems.uniform, "http")
 app.register_blueprint(tag)
@@ -17,4 +20,5 @@ app.register_blueprint(clicks)
 app.register_blueprint(beacon)
 app.register_blueprint(public)
 app.register_blueprint(conversions)
+app.register_blueprint(dashboard)
 app.register_blueprint(signing)
