@@ -1,0 +1,68 @@
+"""What every command of `box` prints with: a table for people, one JSON document with --json; and how it fails."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+console = Console(stderr=True, highlight=False)
+"""Progress goes to stderr, so that stdout is the answer and nothing else."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+class Failed(click.ClickException):
+    """Something could not be done: the sentence says what, and what to do. Exit code 1."""
+
+
+class WrongInput(click.ClickException):
+    """The person's input cannot work. Exit code 2."""
+
+    exit_code = 2
+
+
+def explains_failures(command: F) -> F:
+    """AWS's and the network's refusals as one sentence instead of a traceback."""
+
+    @functools.wraps(command)
+    def explained(*args: Any, **options: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from chalicelib.domain.errors import Refusal
+        from ops.local.process import PartFailed
+
+        try:
+            return command(*args, **options)
+        except Refusal as refusal:
+            raise WrongInput(refusal.detail) from None
+        except (ClientError, BotoCoreError) as error:
+            raise Failed(f"AWS refused: {error}") from None
+        except (PartFailed, OSError) as error:
+            raise Failed(str(error)) from None
+
+    return explained  # type: ignore[return-value]
+
+
+def show(answer: Any, as_json: bool, people: Callable[[], None]) -> None:
+    """`answer` as JSON, or whatever `people` prints."""
+    if as_json:
+        click.echo(json.dumps(answer, indent=1, default=str))
+    else:
+        people()
+
+
+def rows(title: str, columns: Sequence[str], found: Sequence[Mapping[str, Any]]) -> None:
+    """A table on stdout; a column's heading is its key."""
+    table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in found:
+        table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
+    Console(highlight=False, width=None).print(table)

@@ -1,0 +1,77 @@
+"""The operator's project directory: configs/, .chalice/config.json with a stage a merchant, and the stages' policies.
+
+Files are written whole and renamed into place, so that a reader (or a second `box` at work on another merchant) never sees half of one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ops.local.process import ROOT
+
+
+class Project:
+    """By default the directory the command is run in, as Chalice has it, if it is a box's project; else this one."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        here = Path.cwd()
+        self.root = root or (here if (here / "configs").is_dir() and (here / "app.py").exists() else ROOT)
+        self.configs = self.root / "configs"
+        self.chalice = self.root / ".chalice"
+        self.stages_file = self.chalice / "config.json"
+
+    def config_file(self, merchant: str) -> Path:
+        return self.configs / f"{merchant}.json"
+
+    def merchants(self) -> list[str]:
+        return sorted(path.stem for path in self.configs.glob("*.json") if path.name != "schema.json")
+
+    def policies(self, merchant: str) -> Path:
+        return self.chalice / "policies" / merchant
+
+    def read_stages(self) -> dict[str, Any]:
+        """The whole of .chalice/config.json; the common part alone where there is no such file yet."""
+        if not self.stages_file.exists():
+            return {"stages": {}}
+        found: dict[str, Any] = json.loads(self.stages_file.read_text())
+        return found
+
+    def stage(self, merchant: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.read_stages().get("stages", {}).get(merchant)
+        return found
+
+    @contextmanager
+    def changing_stages(self) -> Iterator[dict[str, Any]]:
+        """.chalice/config.json to change in place; one process at a time, written only when something changed."""
+        self.chalice.mkdir(parents=True, exist_ok=True)
+        with (self.chalice / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            held = self.read_stages()
+            before = json.dumps(held)
+            yield held
+            if json.dumps(held) != before:
+                write(self.stages_file, json.dumps(held, indent=1) + "\n")
+
+    def deployed(self, merchant: str) -> dict[str, dict[str, Any]]:
+        """What Chalice says it deployed, by the resource's name; empty before the first deployment."""
+        file = self.chalice / "deployed" / f"{merchant}.json"
+        if not file.exists():
+            return {}
+        return {resource["name"]: resource for resource in json.loads(file.read_text()).get("resources", [])}
+
+
+def write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    Path(name).chmod(0o644)
+    Path(name).replace(path)
