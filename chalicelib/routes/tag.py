@@ -37,7 +37,7 @@ def _library(request: Request, name: str) -> Response:
         detail = "Use /libs/mtag.js, or /libs/mtag.XXXXXXXX.js with 8 letters or digits."
         return problem(404, "Not found", "no_such_library", detail)
     content, entity_tag = _content(served.file)
-    headers = {
+    headers: dict[str, str | list[str]] = {
         "Content-Type": "text/javascript; charset=utf-8",
         "Cache-Control": served.cache_control,
         "ETag": entity_tag,

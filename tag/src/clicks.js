@@ -23,7 +23,7 @@ const keep = (id) => {
   const seconds = config.attributionWindowDays * 86400;
   fresh = 0;
   cookie('mtag=' + id + ';max-age=' + seconds);
-  put(CLICK, Date.now() + seconds * 1e3 + ' ' + id + kept().slice(13, 200));
+  put(CLICK, Date.now() + seconds * 1e3 + ' ' + id + kept().slice(13, 99));
 };
 
 /** Remembers, in memory alone, what an address says. */

@@ -3,7 +3,7 @@ import { src } from './box.js';
 import { request } from './request.js';
 
 /** Until `consent` is known, nothing may be assumed about it. */
-export let config = { clickParameters: ['clickId'] };
+export let config = { clickParameters: ['clickId'], viaParameter: 'via' };
 export let answered;
 
 // The box says its consent mode beside the tag as well (Server-Timing: granted), so that a sale need not wait for the config.

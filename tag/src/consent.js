@@ -34,12 +34,10 @@ export const permission = (then) => {
         ? mode && 0
         : // A click is only ever stored where storing was permitted: it proves permission before the config has come.
           tcf ?? (mode != 'required' && (mode || storedClick()) ? 1 : tcf);
-  if (may != null) {
-    if (!may) {
-      for (const key in store) if (!key.indexOf('mtag.')) delete store[key];
-      cookie('mtag=;max-age=0');
-    }
-    if (said && (may || mode == 'granted')) put(SAID, said);
+  if (may === 0) {
+    for (const key in store) if (!key.indexOf('mtag.')) delete store[key];
+    cookie('mtag=;max-age=0');
   }
+  if (said && (may || mode == 'granted')) put(SAID, said);
   return may;
 };

@@ -49,5 +49,5 @@ if (!stub?.box) {
   });
   addEventListener('popstate', settle);
   self.navigation?.addEventListener('currententrychange', settle);
-  if (/mtag_debug=1/.test(landing)) debug();
+  if (/mtag_debug/.test(landing)) debug();
 }

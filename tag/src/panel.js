@@ -1,1 +1,2 @@
-console.log(1)
+customElements.get('mtag-panel') || customElements.define('mtag-panel', class extends HTMLElement {});
+document.body.append(document.createElement('mtag-panel'));

@@ -1,1 +1,1 @@
-try{(()=>{console.log(1);})();}catch{}
+try{(()=>{customElements.get("mtag-panel")||customElements.define("mtag-panel",class extends HTMLElement{});document.body.append(document.createElement("mtag-panel"));})();}catch{}

@@ -1,0 +1,167 @@
+"""Nothing is stored and nothing is sent before it may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from tests.tag.conftest import Call
+from tests.tag.sites import FaultBox, Shop
+
+STORED = "[...Object.keys(localStorage), ...Object.keys(sessionStorage), ...document.cookie.split('; ').filter(Boolean)]"
+SALE = "<script>mtag('sale', (ok, result) => { window.got = [ok, result] }, {orderId: 1}, ['1.00'])</script>"
+
+
+def quiet(page: Page, box: FaultBox) -> None:
+    """Nothing stored, nothing sent, after time enough for both."""
+    page.wait_for_timeout(400)
+    assert page.evaluate(STORED) == []
+    assert box.of("/v1/beacon") == []
+
+
+@pytest.fixture
+def required(box: FaultBox) -> FaultBox:
+    box.config["consent"] = "required"
+    return box
+
+
+@pytest.mark.parametrize("announce", [True, False])
+def test_where_consent_is_required_nothing_happens_without_it_not_even_on_leaving(
+    page: Page, required: FaultBox, shop: Shop, snippet: str, announce: bool
+) -> None:
+    required.announce = announce
+    required.delay = {"config": 0 if announce else 0.3}
+    page.goto(shop.page("/", snippet + SALE) + "?clickId=c1")
+    quiet(page, required)
+    page.goto(shop.page("/next", "<p>"))
+    quiet(page, required)
+
+
+def test_a_sale_and_the_landing_click_wait_for_consent_and_then_count(
+    page: Page, required: FaultBox, shop: Shop, snippet: str
+) -> None:
+    page.goto(shop.page("/", snippet + SALE) + "?clickId=c1")
+    quiet(page, required)
+    page.evaluate("history.replaceState(null, '', '/clean')")
+    page.evaluate("mtag('consent', 'granted')")
+    required.wait(1)
+    assert required.conversions[0]["clickId"] == "c1"
+    page.wait_for_function("document.cookie.includes('mtag=c1')")
+    page.goto(shop.page("/thanks", snippet + "<script>mtag('sale', null, {orderId: 2}, ['1.00'])</script>"))
+    required.wait(2)  # a yes is remembered
+
+
+def test_a_refusal_drops_what_waited_and_says_so(page: Page, required: FaultBox, shop: Shop, snippet: str) -> None:
+    page.goto(shop.page("/", snippet + SALE) + "?clickId=c1")
+    page.wait_for_function("window.mtag && mtag.box")
+    page.evaluate("mtag('consent', false)")
+    assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
+    quiet(page, required)
+
+
+@pytest.mark.parametrize("mode", ["granted", "required"])
+def test_withdrawal_removes_everything_and_stops_the_tag(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, mode: str
+) -> None:
+    box.config["consent"] = mode
+    page.goto(shop.page("/", snippet) + "?clickId=c1")
+    page.evaluate("mtag('consent', true)")
+    page.wait_for_function("document.cookie.includes('mtag=c1')")
+    box.reset = {"beacon"}
+    call("sale", {"orderId": "kept"}, ["1.00"])
+    box.reset = set()
+    page.wait_for_timeout(200)  # for what was on its way already
+    box.seen.clear()
+    page.evaluate("mtag('consent', 'denied')")
+    # Where silence means yes, the no itself has to be kept.
+    assert page.evaluate(STORED) == (["mtag.consent"] if mode == "granted" else [])
+    assert call("sale", {"orderId": 2}, ["1.00"]) == [False, {"code": "no_consent"}]
+    page.goto(shop.page("/thanks", snippet + SALE))
+    page.wait_for_timeout(400)
+    assert box.of("/v1/beacon") == []
+
+
+def test_global_privacy_control_is_a_no_where_silence_would_be_a_yes(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
+    page.goto(shop.page("/", snippet + SALE) + "?clickId=c1")
+    page.wait_for_function("window.got")
+    assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
+    quiet(page, box)
+
+
+def test_a_visitors_own_yes_to_this_shop_counts_more_than_the_general_signal(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
+    page.goto(shop.page("/", snippet))
+    page.evaluate("mtag('consent', true)")
+    assert call("sale", {"orderId": 1}, ["1.00"])[0] is True
+
+
+def test_where_consent_is_off_the_tag_asks_nobody(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+    box.config["consent"] = "off"
+    page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
+    page.goto(shop.page("/", snippet))
+    assert call("sale", {"orderId": 1}, ["1.00"])[0] is True
+
+
+def cmp(*events: dict[str, Any]) -> str:
+    """A consent manager that speaks IAB TCF v2.2; `decide` is what its dialogue does later."""
+    return (
+        "<script>window.__tcfapi = (command, version, callback) => { window.decide = data => callback(data, true); "
+        f"for (const data of {list(events)}) callback(data, true) }}</script>"
+    ).replace("True", "true").replace("False", "false").replace("None", "null")
+
+
+def consents(status: str, *purposes: int, applies: bool = True) -> dict[str, Any]:
+    return {"eventStatus": status, "gdprApplies": applies, "purpose": {"consents": {str(p): True for p in purposes}}}
+
+
+@pytest.mark.parametrize(
+    ("said", "sold"),
+    [
+        (consents("tcloaded", 1, 7), True),
+        (consents("useractioncomplete", 1, 2, 7), True),
+        (consents("tcloaded", applies=False), True),
+        (consents("tcloaded", 1), False),
+        (consents("tcloaded", 7), False),
+        (consents("useractioncomplete"), False),
+    ],
+)
+@pytest.mark.parametrize("mode", ["granted", "required"])
+def test_the_iab_consent_string_is_read(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, mode: str, said: dict[str, Any], sold: bool
+) -> None:
+    box.config["consent"] = mode
+    page.goto(shop.page("/", cmp(said) + snippet + SALE) + "?clickId=c1")
+    page.wait_for_function("window.got")
+    assert page.evaluate("window.got")[0] is sold
+    if not sold:
+        quiet(page, box)
+
+
+def test_while_the_iab_dialogue_shows_a_required_consent_is_not_given(
+    page: Page, required: FaultBox, shop: Shop, snippet: str
+) -> None:
+    page.goto(shop.page("/", cmp(consents("cmpuishown", 1, 7)) + snippet + SALE) + "?clickId=c1")
+    quiet(page, required)
+    page.evaluate("data => decide(data)", consents("useractioncomplete", 1, 7))
+    required.wait(1)
+    assert required.conversions[0]["clickId"] == "c1"
+
+
+def test_a_kept_click_proves_permission_before_the_config_comes(
+    page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str
+) -> None:
+    """A pinned tag carries no consent mode beside it, and the config may be slow: the sale goes at once all the same."""
+    page.goto(shop.page("/", snippet) + "?clickId=c1")
+    page.wait_for_function("document.cookie.includes('mtag=c1')")
+    box.announce = False
+    box.delay = {"config": 5}
+    cdp = context.new_cdp_session(page)
+    cdp.send("Network.enable")
+    cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    page.goto(shop.page("/thanks", snippet + SALE))
+    assert box.wait(1, seconds=2)[0].json["clickId"] == "c1"

@@ -1,0 +1,168 @@
+"""Pages that forbid, block or break things: the tag throws nothing into them, and sells where a way is left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.conftest import CHROMIUM_OPTIONS
+from tests.tag.conftest import Call, Noise
+from tests.tag.sites import STUB, FaultBox, Shop
+
+SALE = "<script>mtag('sale', (ok, result) => { window.got = [ok, result] }, {orderId: 1}, ['1.00'])</script>"
+
+
+def nonced(box: FaultBox) -> str:
+    sale = SALE.replace("<script>", "<script nonce=n0>")
+    return f'<script nonce=n0>{STUB}</script><script nonce=n0 async src="{box.url}/libs/mtag.js"></script>{sale}'
+
+
+def test_a_strict_policy_with_the_documented_lines_lets_it_work(
+    page: Page, box: FaultBox, shop: Shop, noise: Noise, call: Call
+) -> None:
+    policy = f"default-src 'none'; script-src 'nonce-n0'; connect-src {box.url}; img-src {box.url}"
+    page.goto(shop.page("/", nonced(box), {"Content-Security-Policy": policy}) + "?clickId=c1")
+    page.wait_for_function("window.got")
+    assert page.evaluate("got[0]") is True
+    assert noise.console == []
+
+
+def test_the_panel_loads_under_the_nonce_of_the_tag(page: Page, box: FaultBox, shop: Shop, noise: Noise) -> None:
+    policy = f"default-src 'none'; script-src 'nonce-n0'; connect-src {box.url}; img-src {box.url}"
+    page.goto(shop.page("/", nonced(box), {"Content-Security-Policy": policy}) + "?mtag_debug=1")
+    page.wait_for_selector("mtag-panel")
+    assert noise.console == []
+
+
+def test_where_connections_are_forbidden_an_image_carries_the_sale(page: Page, box: FaultBox, shop: Shop) -> None:
+    policy = f"default-src 'none'; script-src 'nonce-n0'; img-src {box.url}"
+    page.goto(shop.page("/", nonced(box), {"Content-Security-Policy": policy}))
+    [sent] = box.wait(1)
+    assert (sent.method, sent.json["metadata"]) == ("GET", {"orderId": 1})
+
+
+def test_where_the_script_has_no_nonce_the_page_goes_on_without_it(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+    page.goto(shop.page("/", snippet + "<h1>thanks</h1>", {"Content-Security-Policy": "script-src 'nonce-n0'"}))
+    assert page.inner_text("h1") == "thanks"
+    assert box.seen == []
+
+
+BREAKAGE = {
+    "fetch throws": "window.fetch = () => { throw Error('broken') }",
+    "fetch gives nothing": "window.fetch = () => undefined",
+    "fetch is gone": "delete window.fetch; window.fetch = undefined",
+    "fetch and sendBeacon are gone": "window.fetch = undefined; Object.defineProperty(navigator, 'sendBeacon', {value: undefined})",
+    "JSON is overwritten": "JSON.stringify = () => 'broken'; JSON.parse = () => { throw Error('broken') }",
+    "JSON is gone": "window.JSON = undefined",
+    "arrays have a toJSON": "Array.prototype.toJSON = function () { return 'broken' }",
+    "array methods throw": "for (const name of Object.getOwnPropertyNames(Array.prototype)) "
+    "if (name != 'length' && name != 'constructor') Array.prototype[name] = () => { throw Error('broken') }",
+    "arrays have enumerable extras": "Array.prototype.last = function () {}; Array.prototype.version = 'x'",
+    "objects have enumerable extras": "Object.prototype.extend = function () {}",
+    "everything is frozen": "[Array, Object, Function, Promise, String, RegExp].forEach(one => "
+    "{ Object.freeze(one); Object.freeze(one.prototype) }); Object.freeze(JSON)",
+    "listeners throw": "window.addEventListener = () => { throw Error('broken') }",
+    "mtag is an element": "document.documentElement.id = 'mtag'",
+    "history is frozen": "Object.freeze(history)",
+    "performance is gone": "Object.defineProperty(window, 'performance', {value: undefined})",
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGE)
+def test_a_sale_leaves_a_page_that_broke_its_own_built_ins(page: Page, box: FaultBox, shop: Shop, breakage: str) -> None:
+    body = f'<script>{BREAKAGE[breakage]}</script><script src="{box.url}/libs/mtag.js"></script>{SALE}'
+    page.goto(shop.page("/", body) + "?clickId=c1")
+    sent = box.wait(1)[0].json
+    assert (sent["values"], sent["metadata"]["orderId"], sent["clickId"]) == (["1.00"], 1, "c1")
+
+
+@pytest.mark.parametrize("breakage", ["fetch throws", "JSON is overwritten", "array methods throw", "everything is frozen"])
+def test_what_a_page_breaks_after_the_tag_loaded_is_not_even_noticed(
+    page: Page, box: FaultBox, shop: Shop, breakage: str
+) -> None:
+    body = f'<script src="{box.url}/libs/mtag.js"></script><script>{BREAKAGE[breakage]}</script>{SALE}'
+    page.goto(shop.page("/", body))
+    page.wait_for_function("window.got")
+    assert page.evaluate("got[0]") is True
+    assert len(box.conversions) == 1
+
+
+@pytest.mark.parametrize(
+    "blocked",
+    [
+        "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('denied', 'SecurityError') }})",
+        "Object.defineProperty(window, 'localStorage', {value: null})",
+        "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') };"
+        "Object.defineProperty(window, 'localStorage', {value: new Proxy({}, {set() { throw Error('full') }})})",
+        "Object.defineProperty(document, 'cookie', {get() { throw Error() }, set() { throw Error() }})",
+    ],
+)
+def test_blocked_storage_costs_the_memory_but_not_the_sale(page: Page, box: FaultBox, shop: Shop, snippet: str, blocked: str) -> None:
+    page.goto(shop.page("/", f"<script>{blocked}</script>" + snippet + SALE) + "?clickId=c1")
+    page.wait_for_function("window.got")
+    assert page.evaluate("got[0]") is True
+    assert box.conversions[0]["clickId"] == "c1"
+
+
+def test_a_sandboxed_frame_without_an_origin_sells_too(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+    """Storage and cookies both throw there: browsers' own behaviour, nothing overridden."""
+    shop.page("/frame", snippet + SALE)
+    page.goto(shop.page("/", '<iframe sandbox="allow-scripts" src="/frame?clickId=c1"></iframe>'))
+    assert box.wait(1)[0].json["clickId"] == "c1"
+
+
+def test_a_browser_with_cookies_and_storage_switched_off_sells_on_the_landing_page(
+    browser: object, chromium_path: str, tmp_path: Path, box: FaultBox, shop: Shop, snippet: str
+) -> None:
+    """The visitor's own setting, in a real profile."""
+    profile = tmp_path / "Default"
+    profile.mkdir()
+    settings = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    (profile / "Preferences").write_text(json.dumps(settings))
+    chromium = browser.browser_type  # type: ignore[attr-defined]
+    context = chromium.launch_persistent_context(str(tmp_path), executable_path=chromium_path, args=CHROMIUM_OPTIONS)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(shop.page("/", snippet + SALE) + "?clickId=c1")
+    assert page.evaluate("navigator.cookieEnabled") is False
+    page.wait_for_function("window.got")
+    assert page.evaluate("got[0]") is True
+    assert box.conversions[0]["clickId"] == "c1"
+    context.close()
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "mtag()",
+        "mtag(null)",
+        "mtag('sale')",
+        "mtag('sale', 1, 2, 3)",
+        "mtag('sale', {}, () => 1, {})",
+        "mtag(Symbol())",
+        "mtag('sale', null, (a => (a.self = a))({}), ['1'])",
+        "mtag('sale', null, Object.create(null), [null, undefined, {}])",
+        "mtag('click', 'no function')",
+        "mtag('consent')",
+        "Attrace.init()",
+        "Attrace.action('nonsense', null, null, null)",
+        "mtag.q.push([])",
+        "new mtag('sale')",
+    ],
+)
+def test_a_wrong_call_throws_nothing_and_does_not_stop_the_next(
+    page: Page, box: FaultBox, shop: Shop, call: str
+) -> None:
+    sale = "try { mtag('sale', null, {orderId: 'right'}, ['1.00']) } catch (e) { window.thrown = e }"
+    wrong = f"try {{ {call} }} catch (e) {{ if (!/constructor/.test(e)) window.thrown = '' + e }}"
+    consent = "mtag('consent', true)"
+    page.goto(shop.page("/", f'<script src="{box.url}/libs/mtag.js"></script><script>{wrong};{consent};{sale}</script>'))
+    box.wait(1)
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.thrown") is None
+    assert "right" in [one["metadata"].get("orderId") for one in box.conversions]
