@@ -98,7 +98,13 @@ class Box:
     def network(self) -> "Network":
         from chalicelib.adapters.network import Network
 
-        return Network(self.settings.rpc_urls)
+        return Network(self.settings.rpc_urls or self._kept_rpc_urls())
+
+    def _kept_rpc_urls(self) -> tuple[str, ...]:
+        """From the parameter store, by commas: they hold API keys."""
+        from chalicelib.adapters.secrets import parameter
+
+        return tuple(url.strip() for url in parameter(self.settings, "rpc-urls").split(",") if url.strip())
 
     @cached_property
     def signer(self) -> "Signer":

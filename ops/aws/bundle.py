@@ -1,0 +1,65 @@
+"""The zip that every function of a box runs: built by Chalice, kept per release, looked into."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from ops.aws.clients import client
+from ops.aws.names import Names
+from ops.boxes.output import Failed
+from ops.boxes.project import Project
+
+ZIPPED_LIMIT = 40_000_000
+UNZIPPED_LIMIT = 120_000_000
+"""Ours; Lambda's own are 50 MB for a direct upload and 250 MB."""
+
+
+def run_chalice(project: Project, *arguments: str) -> str:
+    """What the command printed. Raises Failed with its last lines, which name the mistake."""
+    command = [str(Path(sys.executable).with_name("chalice")), *arguments]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
+    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        told = (done.stderr or done.stdout).strip().splitlines()
+        raise Failed(f"chalice {arguments[0]} failed:\n" + "\n".join(told[-12:]))
+    return done.stdout
+
+
+def package_file(project: Project, architecture: str) -> Path:
+    """Where Chalice keeps the zip of the project as it is now."""
+    from chalice.deploy.packager import LambdaDeploymentPackager
+    from chalice.utils import OSUtils
+
+    packager = LambdaDeploymentPackager(OSUtils(), None, None, architecture)  # type: ignore[arg-type]
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return Path(packager.deployment_package_filename(str(project.root), version))
+
+
+def sizes(package: Path) -> tuple[int, int]:
+    """(zipped, unzipped) in bytes."""
+    with zipfile.ZipFile(package) as held:
+        return package.stat().st_size, sum(entry.file_size for entry in held.infolist())
+
+
+def deployed_config(project: Project, merchant: str) -> bytes | None:
+    """The config in the bundle that AWS runs now; None when the merchant is not deployed."""
+    if not project.deployed(merchant):
+        return None
+    try:
+        found = client("lambda").get_function(FunctionName=Names(merchant).function("api_handler"))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return None
+        raise
+    with urllib.request.urlopen(found["Code"]["Location"], timeout=60) as answer:
+        held = zipfile.ZipFile(io.BytesIO(answer.read()))
+    return held.read(f"configs/{merchant}.json")

@@ -1,0 +1,137 @@
+"""`box deploy`: check, provision, `chalice deploy`, gateway, smoke test - and back to the last release when that fails."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chalicelib.settings import VERSION
+from ops.aws import gateway, releases
+from ops.aws.bundle import package_file, run_chalice
+from ops.aws.clients import gateway_url
+from ops.aws.provision import config_of, provision
+from ops.aws.releases import Release
+from ops.aws.smoke import SmokeFailed, config_hash, smoke
+from ops.aws.stack import Say
+from ops.boxes.checking import mistakes
+from ops.boxes.output import Failed, WrongInput
+from ops.boxes.project import Project, write
+from ops.boxes.stages import read_stage
+
+
+class RolledBack(Failed):
+    """The new release failed its smoke test and the last one runs again. Exit code 3."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Deployed:
+    merchant: str
+    url: str
+    config_hash: str
+    seconds: float
+    smoke: list[str] = field(default_factory=list)
+
+
+def deploy(
+    project: Project, merchant: str, say: Say, *, rpc_urls: str | None = None, with_provision: bool = True
+) -> Deployed:
+    """Raises WrongInput, Failed, RolledBack, PartFailed."""
+    started = time.monotonic()
+    if wrong := mistakes(project, [merchant]):
+        raise WrongInput("\n".join(str(one) for one in wrong))
+    if with_provision:
+        say(f"{merchant}: provision")
+        provision(project, merchant, say, rpc_urls=rpc_urls)
+    config = config_of(project, merchant)
+    stage = read_stage(project, merchant, config.signer.kind)
+    assert stage is not None, "checked above"
+    before = releases.last(project, merchant)
+    say(f"{merchant}: chalice deploy")
+    run_chalice(project, "deploy", "--stage", merchant)
+    deployment = gateway.apply(project, merchant)
+    api_id = project.deployed(merchant)["rest_api"]["rest_api_id"]
+    url = gateway_url(api_id, gateway.stage_name(project))
+    wanted = config_hash(project.config_file(merchant))
+    say(f"{merchant}: smoke test of {url}")
+    try:
+        held = smoke(url, config, wanted)
+    except SmokeFailed as failure:
+        raise _undone(project, before, url, failure, say) from None
+    entry = project.stage(merchant) or {}
+    package = package_file(project, stage.architecture)
+    environment = entry["environment_variables"]
+    releases.keep(project, Release(merchant, VERSION, wanted, str(package), deployment, environment))
+    return Deployed(merchant, url, wanted, round(time.monotonic() - started, 1), held)
+
+
+def _undone(project: Project, before: Release | None, url: str, failure: SmokeFailed, say: Say) -> Failed:
+    """Go back to the last release that worked, and see that it does."""
+    if before is None:
+        return Failed(
+            f"the smoke test failed: {failure}. There is no earlier release to go back to: `box status` and `box tail` say more"
+        )
+    say(f"{before.merchant}: {failure}; going back to {before.config_hash}")
+    releases.go_back(project, before, gateway.stage_name(project))
+    try:
+        smoke_of_old(url, before)
+    except SmokeFailed as still:
+        return Failed(
+            f"the smoke test failed: {failure}; the release before it ({before.config_hash}) is back, but fails too: {still}"
+        )
+    return RolledBack(f"the smoke test failed: {failure}. The release before it ({before.config_hash}) runs again")
+
+
+def smoke_of_old(url: str, release: Release) -> None:
+    """Only that the old config runs: its other values are not in the project any more."""
+    from ops.aws.smoke import _runs
+
+    _runs(url, release.config_hash)
+
+
+@dataclass
+class Many:
+    """How far `--all` has come, kept in a file, so that a broken run goes on where it was."""
+
+    file: Path
+    done: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def resumed(cls, file: Path, wanted: str) -> Many:
+        """What an earlier run for the same `wanted` (version and configs) left; nothing of any other."""
+        if not file.exists():
+            return cls(file)
+        held = json.loads(file.read_text())
+        return cls(file, done=held["done"]) if held.get("wanted") == wanted else cls(file)
+
+    def keep(self, wanted: str) -> None:
+        write(self.file, json.dumps({"wanted": wanted, "done": self.done, "failed": self.failed}, indent=1) + "\n")
+
+
+def deploy_many(
+    merchants: Sequence[str],
+    one: Callable[[str], Deployed],
+    at_once: int,
+    progress: Many,
+    wanted: str,
+    say: Say,
+) -> Many:
+    """Each of `merchants` not yet done, `at_once` at a time; a failure of one stops none of the others."""
+    left = [merchant for merchant in merchants if merchant not in progress.done]
+    with ThreadPoolExecutor(max(1, at_once)) as pool:
+        running = {pool.submit(one, merchant): merchant for merchant in left}
+        for future in as_completed(running):
+            merchant = running[future]
+            try:
+                progress.done[merchant] = future.result().config_hash
+            except Exception as error:  # noqa: BLE001 - each box stands alone, whatever befell this one
+                progress.failed[merchant] = str(getattr(error, "message", error))
+            progress.keep(wanted)
+            say(f"{len(progress.done)} of {len(merchants)} deployed, {len(progress.failed)} failed")
+    return progress

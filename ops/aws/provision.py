@@ -1,0 +1,129 @@
+"""`box provision`: everything a box stands on, brought to what it should be. Doing it again changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chalicelib.domain.config import Config, parse
+from ops.aws import secrets, stack
+from ops.aws.clients import account, region
+from ops.aws.names import Names
+from ops.aws.stack import Change, Say
+from ops.aws.template import template
+from ops.boxes.output import Failed, WrongInput
+from ops.boxes.project import Project
+from ops.boxes.stages import Stage, read_stage, write_stage
+
+LOW_BALANCE_GWEI = 10_000_000
+"""0.01 of the network's coin: at 1,400 gas a conversion and 1 gwei that is some 7,000 conversions."""
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    merchant: str
+    changes: list[Change]
+    signer: str
+    stream: str
+    secrets: list[str] = field(default_factory=list)
+    """Names of the parameters written now, never their values."""
+
+
+def provision(
+    project: Project,
+    merchant: str,
+    say: Say,
+    *,
+    rpc_urls: str | None = None,
+    low_balance_gwei: int = LOW_BALANCE_GWEI,
+    dry_run: bool = False,
+) -> Provisioned:
+    """`rpc_urls`, by commas, are put into the parameter store; needed the first time. Raises WrongInput, Failed, PartFailed."""
+    config = config_of(project, merchant)
+    names = Names(merchant)
+    stage = read_stage(project, merchant, config.signer.kind)
+    if stage is None:
+        raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")
+    _same_account(stage)
+    made = template(merchant, config.signer.kind, low_balance_gwei)
+    changes = stack.bring_to(names.prefix, made, {"merchant-box": merchant}, say, dry_run=dry_run)
+    if dry_run:
+        return Provisioned(
+            merchant, changes, stage.signer_address, stage.conversions_stream, _missing_secrets(names, config)
+        )
+    outputs = stack.outputs(names.prefix)
+    written = _put_secrets(names, config, rpc_urls)
+    stage = replace(
+        stage,
+        conversions_stream=outputs["ConversionsStream"],
+        key_arn=outputs.get("SignerKeyArn", ""),
+        region=region(),
+        account=account(),
+    )
+    stage = replace(stage, signer_address=_signer_address(names, config, stage))
+    write_stage(project, stage)
+    return Provisioned(merchant, changes, stage.signer_address, stage.conversions_stream, written)
+
+
+def config_of(project: Project, merchant: str) -> Config:
+    """Raises WrongInput."""
+    from chalicelib.domain.config import ConfigError
+
+    file = project.config_file(merchant)
+    if not file.exists():
+        raise WrongInput(f"there is no configs/{file.name}: run `box new {merchant}`")
+    try:
+        return parse(file.read_bytes(), f"configs/{file.name}")
+    except ConfigError as error:
+        raise WrongInput(str(error)) from None
+
+
+def _same_account(stage: Stage) -> None:
+    """A stage that stands in one account is not provisioned into another by a forgotten profile."""
+    here = (region(), account())
+    if stage.account and (stage.region, stage.account) != here:
+        raise Failed(
+            f"{stage.merchant} stands in {stage.region}, account {stage.account}; these credentials are for {here[0]}, {here[1]}. "
+            f"Use its profile, or move the box: docs/operations.md, 'Region gone'"
+        )
+
+
+def _missing_secrets(names: Names, config: Config) -> list[str]:
+    wanted = [secrets.RPC_URLS] + ([secrets.KEYSTORE, secrets.PASSWORD] if config.signer.kind == "keystore" else [])
+    return [name for name in wanted if secrets.read(names, name) is None]
+
+
+def _put_secrets(names: Names, config: Config, rpc_urls: str | None) -> list[str]:
+    missing = _missing_secrets(names, config)
+    written = []
+    if rpc_urls:
+        secrets.put(names, secrets.RPC_URLS, rpc_urls)
+        written.append(secrets.RPC_URLS)
+    elif secrets.RPC_URLS in missing:
+        raise WrongInput("give the network's RPC address once: --rpc https://… (it is kept in the parameter store)")
+    if secrets.KEYSTORE in missing:
+        keystore, password, _ = secrets.new_keystore()
+        secrets.put(names, secrets.PASSWORD, password)
+        secrets.put(names, secrets.KEYSTORE, keystore)
+        written += [secrets.PASSWORD, secrets.KEYSTORE]
+    return written
+
+
+def _signer_address(names: Names, config: Config, stage: Stage) -> str:
+    """The public address of the operational key."""
+    if config.signer.kind == "keystore":
+        kept = secrets.read(names, secrets.KEYSTORE)
+        assert kept is not None, "written above"
+        return secrets.keystore_address(kept)
+    if config.signer.kind == "kms":
+        return kms_address(stage.key_arn)
+    return stage.signer_address
+
+
+def kms_address(key: str) -> str:
+    from eth_keys.datatypes import PublicKey
+
+    from ops.aws.clients import client
+
+    der: Any = client("kms").get_public_key(KeyId=key)["PublicKey"]
+    return str(PublicKey(der[-64:]).to_checksum_address())

@@ -1,0 +1,74 @@
+"""`box destroy`: a merchant's box gone from AWS, its whole data kept here first."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.boxes.output import Failed, WrongInput, console, explains_failures, json_option, show
+from ops.boxes.project import Project
+
+
+@click.command()
+@click.argument("merchant")
+@click.option("--confirm", metavar="MERCHANT", help="The merchant's name again, where nobody can be asked.")
+@click.option(
+    "--export", "export_to", type=click.Path(path_type=Path, dir_okay=False), help="Where the final export goes."
+)
+@click.option(
+    "--forget-stage", is_flag=True, help="Take the stage and its policies out of .chalice/ too; the config stays."
+)
+@json_option
+@explains_failures
+def destroy(merchant: str, confirm: str | None, export_to: Path | None, forget_stage: bool, as_json: bool) -> None:
+    """Delete a merchant's functions, API, tables, key and secrets; a final export is kept. What stands on the network stays there.
+
+    Example: box destroy acme --confirm acme
+    """
+    if confirm is None:
+        if not click.get_text_stream("stdin").isatty():
+            raise WrongInput(f"say --confirm {merchant}")
+        confirm = click.prompt(f"Everything of {merchant} on AWS will be gone. Its name, to go on")
+    if confirm != merchant:
+        raise WrongInput(f"'{confirm}' is not '{merchant}': nothing was deleted")
+    done = remove(Project(), merchant, export_to, forget_stage)
+    show(done, as_json, lambda: click.echo(f"{merchant} is gone; its data is in {done['export']}"))
+
+
+def remove(project: Project, merchant: str, export_to: Path | None, forget_stage: bool) -> dict[str, Any]:
+    """In the order in which nothing can be lost: export, no more traffic, then the data. Safe to repeat when it broke off."""
+    from ops.aws import releases, secrets, stack
+    from ops.aws.bundle import run_chalice
+    from ops.aws.names import Names
+    from ops.boxes import transfer
+    from ops.boxes.opened import open_box
+    from ops.boxes.stages import remove_stage
+
+    def say(text: str) -> None:
+        console.print(text, markup=False)
+
+    names = Names(merchant)
+    file = (
+        export_to or project.root / "exports" / f"{merchant}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.jsonl.gz"
+    )
+    stands = stack.describe(names.prefix) is not None
+    if project.deployed(merchant):
+        say("chalice delete")
+        run_chalice(project, "delete", "--stage", merchant)
+    if stands:
+        say(f"final export to {file}")
+        count = transfer.export(open_box(project, merchant), file)
+        if count == 0 or not file.exists():
+            raise Failed("the final export is empty: nothing was deleted. Look at the tables first")
+        from chalicelib.adapters.tables import MODELS
+
+        stack.remove(names.prefix, [f"{names.prefix}-{model.__name__.lower()}" for model in MODELS], say)
+    removed = secrets.remove_all(names)
+    releases.forget(project, merchant)
+    (project.chalice / "deployed" / f"{merchant}.json").unlink(missing_ok=True)
+    if forget_stage:
+        remove_stage(project, merchant)
+    return {"merchant": merchant, "export": str(file) if stands else None, "secrets": removed}
