@@ -1,4 +1,4 @@
-"""One sale in a real browser: publisher's page, shop, checkout, receipt on the network."""
+"""One sale in a real browser: publisher's page, shop, checkout, receipt on the network, figure on the dashboard."""
 
 from __future__ import annotations
 
@@ -55,7 +55,18 @@ def test_a_shopper_walks_from_the_publishers_page_to_a_receipt_on_the_network(bo
     page.reload()
     expect(page.locator("#tracked")).to_contain_text("Tracked for the publisher", timeout=SECONDS)
     assert page.get_attribute("#tracked", "data-conversion-id") == conversion_id
-    assert clicks_and_conversions(box) == (before[0] + 1, before[1] + 1)
+    clicks, conversions = clicks_and_conversions(box)
+    assert (clicks, conversions) == (before[0] + 1, before[1] + 1)
+
+    page.goto(box.line["dashboard"])
+    page.fill("#key", box.keys["server"])
+    page.click("#login-form button")
+    expect(page.locator("[data-figure=clicks]")).to_have_text(str(clicks), timeout=SECONDS)
+    expect(page.locator("[data-figure=conversions]")).to_have_text(str(conversions), timeout=SECONDS)
+    row = page.locator("#list tr", has_text=order_id)
+    expect(row).to_contain_text("100.00", timeout=SECONDS)
+    expect(row).to_contain_text("10.00")
+    expect(row).to_contain_text("Open")
     assert page.problems == []  # type: ignore[attr-defined]
 
 
