@@ -49,11 +49,11 @@ def sign(account: LocalAccount, digest: bytes) -> bytes:
 class Network:
     """A deployed contract. Any address may send (the node impersonates it); each call is mined at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, bytecode: str = "") -> None:
         self.url = url
         self.rpc("anvil_autoImpersonateAccount", True)
         self.payer = self.rpc("eth_accounts")[0]
-        receipt = self.receipt(self._send({"from": self.payer, "data": artifact()["bytecode"]}))
+        receipt = self.receipt(self._send({"from": self.payer, "data": bytecode or artifact()["bytecode"]}))
         self.address: str = receipt["contractAddress"]
         self.views = contract.NetworkViews(self.call)
 

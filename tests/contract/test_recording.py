@@ -244,6 +244,8 @@ def test_the_largest_amounts_are_counted_and_beyond_them_nothing_is(network: Net
     with pytest.raises(Refused, match="TotalsExhausted"):
         merchant.record(merchant.pack(Entry(agreement, "lead", 0, commitment(1))))
     rest = 2**52 - 1 - totals.amount
+    with pytest.raises(Refused, match="TotalsExhausted"):
+        merchant.record(merchant.pack(Entry(agreement, "sale", rest + 1, commitment(2))))
     merchant.record(merchant.pack(Entry(agreement, "sale", rest, commitment(2))))
     assert network.views.totals(merchant.address, agreement).commission == 2**52 - 1
 

@@ -1,0 +1,125 @@
+"""Reads a chain for who checks it: plain JSON-RPC over any endpoint, nothing kept, nothing trusted but the node's answers."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from chalicelib.adapters.contract import NetworkViews
+from chalicelib.adapters.contract_abi import artifact
+from chalicelib.adapters.contract_events import Event, decode_logs
+
+_REFUSES_RANGE = ("range", "limit", "too many", "exceed", "more than")
+
+
+class ChainUnreadable(RuntimeError):
+    """The node does not answer, or not with what it was asked for."""
+
+
+class Chain:
+    """One network contract behind an RPC URL. Answers that cannot change are remembered."""
+
+    def __init__(self, url: str, contract: str, first_block: int = 0) -> None:
+        self.url = url
+        self.contract = contract.lower()
+        self.first_block = first_block
+        self.views = NetworkViews(self.call)
+        self._transactions: dict[str, dict[str, Any]] = {}
+        self._times: dict[int, int] = {}
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """Raises ChainUnreadable with what the node said."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                answer = json.load(response)
+        except (urllib.error.URLError, OSError, ValueError) as failure:
+            raise ChainUnreadable(f"the node does not answer {method}: {failure}") from failure
+        if not isinstance(answer, dict) or "result" not in answer:
+            error = answer.get("error") if isinstance(answer, dict) else None
+            text = error.get("message", error) if isinstance(error, dict) else answer
+            raise ChainUnreadable(f"the node refuses {method}: {text}")
+        return answer["result"]
+
+    def call(self, data: bytes) -> bytes:
+        """A view's answer at the head of the chain."""
+        request = {"to": self.contract, "data": "0x" + data.hex()}
+        return bytes.fromhex(self.rpc("eth_call", request, hex(self.head))[2:])
+
+    @cached_property
+    def chain_id(self) -> int:
+        return int(self.rpc("eth_chainId"), 16)
+
+    @cached_property
+    def head(self) -> int:
+        """The block everything is read at, so that a block arriving meanwhile changes nothing."""
+        return int(self.rpc("eth_blockNumber"), 16)
+
+    @cached_property
+    def now(self) -> int:
+        """The head's time: the moment statuses are derived for."""
+        return self.time(self.head)
+
+    @cached_property
+    def finalized(self) -> int:
+        """The last final block; -1 on a network that knows none."""
+        try:
+            block = self.rpc("eth_getBlockByNumber", "finalized", False)
+        except ChainUnreadable:
+            return -1
+        return int(block["number"], 16) if block else -1
+
+    @cached_property
+    def is_known_code(self) -> bool:
+        """Whether the contract is, byte for byte, the one whose source is published."""
+        return bool(self.rpc("eth_getCode", self.contract, hex(self.head)) == artifact()["runtime"])
+
+    def time(self, block: int) -> int:
+        if block not in self._times:
+            self._times[block] = int(self.block(block)["timestamp"], 16)
+        return self._times[block]
+
+    def block(self, number: int) -> dict[str, Any]:
+        found: dict[str, Any] | None = self.rpc("eth_getBlockByNumber", hex(number), False)
+        if found is None:
+            raise ChainUnreadable(f"the node has no block {number}")
+        return found
+
+    def transaction(self, transaction: str) -> dict[str, Any] | None:
+        if transaction not in self._transactions:
+            found = self.rpc("eth_getTransactionByHash", transaction)
+            if found is None:
+                return None
+            self._transactions[transaction] = found
+        return self._transactions[transaction]
+
+    def receipt(self, transaction: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.rpc("eth_getTransactionReceipt", transaction)
+        return found
+
+    def events(self, *topics: str | None) -> list[Event]:
+        """The contract's events with these topics (None = any), oldest first."""
+        return decode_logs(self._logs(topics, self.first_block, self.head), self.contract)
+
+    def _logs(self, topics: Sequence[str | None], first: int, last: int) -> list[dict[str, Any]]:
+        if first > last:
+            return []
+        asked = {"address": self.contract, "fromBlock": hex(first), "toBlock": hex(last), "topics": list(topics)}
+        try:
+            logs: list[dict[str, Any]] = self.rpc("eth_getLogs", asked)
+        except ChainUnreadable as refusal:
+            # Public nodes bound what they search at once, each in words of its own: halve until it fits.
+            if first == last or not any(word in str(refusal).lower() for word in _REFUSES_RANGE):
+                raise
+            middle = (first + last) // 2
+            return self._logs(topics, first, middle) + self._logs(topics, middle + 1, last)
+        return logs
+
+
+def topic_of(value: str | bytes) -> str:
+    """An address or a 32-byte id as an indexed topic."""
+    raw = bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else value
+    return "0x" + raw.rjust(32, b"\x00").hex()

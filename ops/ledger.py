@@ -1,0 +1,323 @@
+"""What a merchant's logs say, put together again from the first block on, and checked on the way.
+
+Nothing here believes the contract: every commission, sequence, deadline and total is computed again. A contract that cheats, or
+one that is not the published one, is found by its own logs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chalicelib.adapters.contract import find_batch
+from chalicelib.adapters.contract_abi import topic
+from chalicelib.adapters.contract_events import (
+    AgreementEnded,
+    AgreementRegistered,
+    Amended,
+    ClicksAnchored,
+    Decided,
+    Event,
+    KeyAuthorised,
+    Recorded,
+)
+from chalicelib.domain.agreement import GRACE_DAYS, Terms, agreement_id
+from chalicelib.domain.batch import BadBatch, Entry, unpack
+from chalicelib.domain.commission import commission
+from chalicelib.domain.network_changes import SUPERSEDED, UNVERIFIED, Run
+from chalicelib.domain.network_status import DAY, Status, deadlines, effective_status
+from ops.chain_reader import Chain, topic_of
+
+Kind = Literal[
+    "unknown-code",
+    "forged-agreement",
+    "both-sides",
+    "gap",
+    "reordered",
+    "unreadable-batch",
+    "unknown-agreement",
+    "closed-agreement",
+    "wrong-commission",
+    "wrong-silence",
+    "wrong-totals",
+    "back-dated",
+    "late-change",
+    "recorded-twice",
+    "missing",
+    "false-receipt",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that should not be. `where` is the transaction, sequence or id it is about."""
+
+    kind: Kind
+    where: str
+    detail: str
+
+
+@dataclass
+class Agreement:
+    id: bytes
+    terms: Terms
+    registered_at: int
+    ended_at: int | None = None
+    closes_at: int | None = None
+
+
+@dataclass
+class Conversion:
+    """One entry as it stands. `commission` is what it earns now, recomputed; `logged` what the log says it earns."""
+
+    sequence: int
+    batch: bytes
+    entry: Entry
+    agreement: Agreement
+    transaction: str
+    block: int
+    recorded_at: int
+    due: int
+    lock: int
+    amount: int
+    logged: int
+    verified: bool
+    decisions: list[tuple[int, Status, int]] = field(default_factory=list)
+    verified_at: int = 0
+
+    @property
+    def commission(self) -> int:
+        terms = self.agreement.terms
+        number = self.entry.group
+        group = terms.groups[number] if number < len(terms.groups) else ""
+        return commission(terms, self.entry.action, group, self.amount)
+
+    def status(self, at: int) -> Status:
+        """The status at a moment, by the decisions made until then."""
+        decision: Status = "open"
+        for when, decided, _ in self.decisions:
+            if when <= at and when < self.lock:
+                decision = decided
+        verified = self.verified and at >= self.verified_at
+        return effective_status(decision, verified, self.agreement.terms.silence, self.due, self.lock, at)
+
+    def reason(self, at: int) -> int:
+        """The reason code of a rejection, 0 for anything else."""
+        if self.status(at) != "rejected":
+            return 0
+        last = self.decisions[-1] if self.decisions else (0, "open", 0)
+        return last[2] if last[1] == "rejected" else UNVERIFIED
+
+    def moments(self) -> list[int]:
+        """When its status may have changed, first to last."""
+        return sorted({self.recorded_at, self.due, self.lock, *(when for when, _, _ in self.decisions)})
+
+
+class Ledger:
+    """A merchant's side of the network. `findings` in the order of the chain."""
+
+    def __init__(self, chain: Chain, merchant: str) -> None:
+        self.chain = chain
+        self.merchant = merchant.lower()
+        self.findings: list[Finding] = []
+        self.agreements: dict[bytes, Agreement] = {}
+        self.conversions: dict[int, Conversion] = {}
+        self.batches: dict[bytes, Recorded] = {}
+        self.keys: set[str] = {self.merchant}
+        self.clicks = 0
+        self._next = 1
+        self._commitments: dict[bytes, int] = {}
+        for event in self._events():
+            self._take(event)
+        self._compare_with_state()
+
+    def find(self, kind: Kind, where: str, detail: str) -> None:
+        self.findings.append(Finding(kind, where, detail))
+
+    def _events(self) -> Iterable[Event]:
+        who = topic_of(self.merchant)
+        first = self.chain.events(None, who)
+        first += self.chain.events("0x" + topic("AgreementRegistered").hex(), None, who)
+        first += self.chain.events("0x" + topic("AgreementEnded").hex(), None, who)
+        ours = {(e.where.block, e.where.log_index): e for e in first if e.merchant == self.merchant}
+        return [ours[at] for at in sorted(ours)]
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case KeyAuthorised():
+                self.keys.add(event.key)
+            case AgreementRegistered():
+                self._registered(event)
+            case AgreementEnded():
+                self._ended(event)
+            case Recorded():
+                self._recorded(event)
+            case Decided():
+                for batch, batch_runs in event.changes:
+                    self._decided(event, batch, batch_runs)
+            case Amended():
+                self._amended(event)
+            case ClicksAnchored():
+                if event.first != self.clicks + 1:
+                    self.find("gap", event.where.transaction, f"clicks go on at {event.first} after {self.clicks}")
+                self.clicks = event.first + event.count - 1
+            case _:
+                pass
+
+    def _registered(self, event: AgreementRegistered) -> None:
+        expected = agreement_id(event.terms, self.chain.chain_id, self.chain.contract)
+        if expected != event.agreement:
+            self.find("forged-agreement", _hex(event.agreement), "its id is not the hash of the terms logged with it")
+        self.agreements[event.agreement] = Agreement(event.agreement, event.terms, self.chain.time(event.where.block))
+
+    def _ended(self, event: AgreementEnded) -> None:
+        agreement = self.agreements.get(event.agreement)
+        if agreement is None:
+            return
+        agreement.ended_at = self.chain.time(event.where.block)
+        agreement.closes_at = agreement.ended_at + (agreement.terms.window_days + GRACE_DAYS) * DAY
+
+    def _recorded(self, event: Recorded) -> None:
+        where = event.where.transaction
+        if event.first > self._next:
+            self.find("gap", where, f"sequences {self._next} to {event.first - 1} were never recorded")
+        elif event.first < self._next:
+            self.find("reordered", where, f"sequence {event.first} comes after {self._next - 1}")
+        self._next = max(self._next, event.first + event.count)
+        self.batches[event.batch] = event
+        recorded_at = self.chain.time(event.where.block)
+        stored = self.chain.views.batch(self.merchant, event.batch)
+        if stored.recorded_at != recorded_at:
+            self.find(
+                "back-dated",
+                where,
+                f"the contract keeps {stored.recorded_at} as the time of a batch that a block of {recorded_at} recorded",
+            )
+        for index, entry in enumerate(self._entries(event)):
+            self._conversion(event, index, entry, recorded_at)
+
+    def _entries(self, event: Recorded) -> tuple[Entry, ...]:
+        transaction = self.chain.transaction(event.where.transaction)
+        bytes_sent = bytes.fromhex(transaction["input"][2:]) if transaction else b""
+        found = find_batch(bytes_sent, event.batch)
+        try:
+            entries = unpack(found.body, found.commitments) if found else ()
+        except BadBatch:
+            entries = ()
+        if len(entries) != event.count:
+            self.find("unreadable-batch", event.where.transaction, "its transaction does not show the bytes recorded")
+            return ()
+        return entries
+
+    def _conversion(self, event: Recorded, index: int, entry: Entry, recorded_at: int) -> None:
+        sequence, where = event.first + index, event.where.transaction
+        agreement = self.agreements.get(entry.agreement)
+        if agreement is None:
+            self.find("unknown-agreement", f"sequence {sequence}", f"nobody signed {_hex(entry.agreement)}")
+            return
+        if agreement.closes_at is not None and recorded_at >= agreement.closes_at:
+            self.find("closed-agreement", f"sequence {sequence}", "recorded after its agreement had closed")
+        due, lock = deadlines(recorded_at, agreement.terms.validation_days, agreement.terms.lock_days)
+        conversion = Conversion(
+            sequence=sequence,
+            batch=event.batch,
+            entry=entry,
+            agreement=agreement,
+            transaction=where,
+            block=event.where.block,
+            recorded_at=recorded_at,
+            due=due,
+            lock=lock,
+            amount=entry.amount,
+            logged=event.commissions[index],
+            verified=entry.verified,
+        )
+        self._check_commission(conversion, conversion.logged)
+        silent = entry.verified or agreement.terms.silence == "all"
+        if silent != (index < event.silent):
+            self.find(
+                "wrong-silence", f"sequence {sequence}", f"the contract {'ignores' if silent else 'counts'} silence"
+            )
+        # The groups of one order stand side by side; the same commitment anywhere else is the order over again.
+        before = self._commitments.get(entry.commitment)
+        if before is not None and before != sequence - 1:
+            self.find("recorded-twice", f"sequence {sequence}", f"the same commitment as sequence {before}")
+        self._commitments[entry.commitment] = sequence
+        if sequence in self.conversions:
+            self.find("reordered", f"sequence {sequence}", "given to two conversions")
+        self.conversions[sequence] = conversion
+
+    def _check_commission(self, conversion: Conversion, logged: int) -> None:
+        if conversion.commission != logged:
+            self.find(
+                "wrong-commission",
+                f"sequence {conversion.sequence}",
+                f"{logged} logged, the agreement pays {conversion.commission} for {conversion.amount} (minor units)",
+            )
+
+    def _decided(self, event: Decided, batch: bytes, batch_runs: Iterable[Run]) -> None:
+        recorded = self.batches.get(batch)
+        if recorded is None:
+            self.find("late-change", event.where.transaction, f"decides on {_hex(batch)}, which is not recorded")
+            return
+        when = self.chain.time(event.where.block)
+        for run in batch_runs:
+            for sequence in range(recorded.first + run.start, recorded.first + run.start + run.count):
+                conversion = self.conversions.get(sequence)
+                if conversion is None:
+                    continue
+                self._check_on_time(conversion, when, event.where.transaction)
+                conversion.decisions.append((when, run.status, run.reason))
+
+    def _amended(self, event: Amended) -> None:
+        conversion = self.conversions.get(event.sequence)
+        if conversion is None:
+            return
+        when = self.chain.time(event.where.block)
+        self._check_on_time(conversion, when, event.where.transaction)
+        if event.old_amount != conversion.amount:
+            self.find(
+                "wrong-commission",
+                f"sequence {event.sequence}",
+                f"amended from {event.old_amount}, which it never had: it was {conversion.amount}",
+            )
+        conversion.amount = event.new_amount
+        conversion.logged = event.new_commission
+        if event.verified and not conversion.verified:
+            conversion.verified, conversion.verified_at = True, when
+        self._check_commission(conversion, event.new_commission)
+
+    def _check_on_time(self, conversion: Conversion, when: int, where: str) -> None:
+        if when >= conversion.lock:
+            late = when - conversion.lock
+            self.find("late-change", f"sequence {conversion.sequence}", f"changed {late} s after its lock, by {where}")
+
+    def _compare_with_state(self) -> None:
+        """The contract's own figures against the sums of its logs: a log that a node keeps back shows here."""
+        recorded, clicks = self.chain.views.counts(self.merchant)
+        if recorded != self._next - 1:
+            self.find("gap", "the end", f"the contract counts {recorded} conversions, the logs show {self._next - 1}")
+        if clicks != self.clicks:
+            self.find("gap", "the end", f"the contract counts {clicks} clicks, the logs show {self.clicks}")
+        for agreement in self.agreements.values():
+            of_it = [c for c in self.conversions.values() if c.agreement is agreement]
+            sums = len(of_it), sum(c.amount for c in of_it), sum(c.commission for c in of_it)
+            kept = self.chain.views.totals(self.merchant, agreement.id)
+            if sums != (kept.conversions, kept.amount, kept.commission):
+                self.find("wrong-totals", _hex(agreement.id), f"the contract says {kept}, its logs add up to {sums}")
+        for conversion in self.conversions.values():
+            stored = self.chain.views.status(self.merchant, conversion.batch, conversion.sequence)
+            if stored.status != conversion.status(self.chain.now):
+                self.find(
+                    "late-change",
+                    f"sequence {conversion.sequence}",
+                    f"the contract says {stored.status}, its logs and dates make it {conversion.status(self.chain.now)}",
+                )
+
+    def superseded(self, sequence: int) -> bool:
+        """Whether another entry took this one's place."""
+        conversion = self.conversions[sequence]
+        return any(reason == SUPERSEDED for _, _, reason in conversion.decisions)
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()

@@ -1,0 +1,285 @@
+"""`box audit`: an honest merchant passes, and each way to cheat is found and named."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from chalicelib.adapters import contract
+from chalicelib.domain.agreement import Rule
+from chalicelib.domain.batch import Entry
+from chalicelib.domain.keccak import keccak256
+from chalicelib.domain.network_changes import REASONS, SUPERSEDED, Amendment, Run
+from chalicelib.domain.network_status import DAY
+from ops.audit import Report, Saved, audit, audit_publisher, read_saved
+from ops.chain_reader import Chain
+from tests.contract.cheating_contract import (
+    AMEND_LESS,
+    BACK_DATE,
+    DELETE,
+    LATE,
+    REORDER,
+    UNDERPAY,
+    cheating_bytecode,
+)
+from tests.contract.network_on_anvil import Merchant, Network, commitment
+from tests.contract.shown_receipts import Order, entries_of, record, rfc3339
+
+
+def audited(network: Network, merchant: Merchant, agreement: bytes, saved: list[Saved] | None = None) -> Report:
+    publisher = merchant.publishers[agreement].address
+    return audit_publisher(Chain(network.url, network.address), publisher, saved=saved or [])
+
+
+def kinds(report: Report) -> set[str]:
+    return {finding.kind for finding in report.findings}
+
+
+def kept(receipt: dict[str, Any], **changes: Any) -> Saved:
+    plain = {"conversion_id": receipt["conversionId"], "attributed": True, "saved_at": None, "receipt": receipt}
+    return Saved(**{**plain, **changes})
+
+
+def busy_merchant(merchant: Merchant) -> bytes:
+    """Two months of honest work under two agreements; gives the first one's id."""
+    network = merchant.network
+    mine = merchant.agree(Rule("sale", rate=100_000), Rule("lead", fixed=250), validation_days=10, lock_days=20)
+    other = merchant.agree(silence="all", validation_days=10, lock_days=20)
+    for week in range(4):
+        payloads = [Order(week * 10 + i, {"default": 1000 * (i + 1)}).payload(merchant, mine) for i in range(4)]
+        payloads.append(Order(week * 10 + 8, {"default": 0}, "lead", verified=False).payload(merchant, mine))
+        payloads.append(Order(week * 10 + 9, {"default": 777}, verified=False).payload(merchant, other))
+        batch = merchant.pack(*(entry for payload in payloads for entry in entries_of(payload, merchant)))
+        merchant.record(batch)
+        merchant.send(
+            contract.encode_decide(merchant.address, {batch.digest: [Run(0, 1, "rejected", REASONS["fraud"])]})
+        )
+        proof = (merchant.address, batch.body, keccak256(batch.commitments))
+        merchant.send(contract.encode_amend(*proof, [Amendment(1, 100, reason=REASONS["refund"])]))
+        merchant.send(contract.encode_anchor(merchant.address, batch.digest, 5, 1, 2))
+        network.wait(7 * DAY)
+    return mine
+
+
+def test_an_honest_merchant_passes_and_the_totals_are_those_of_the_chain(network: Network, merchant: Merchant) -> None:
+    agreement = busy_merchant(merchant)
+    report = audited(network, merchant, agreement)
+    assert report.findings == []
+    assert report.walked == {"merchants": 1, "agreements": 2, "batches": 4, "conversions": 24}
+    views = network.views.totals(merchant.address, agreement)
+    assert sum(total.conversions for total in report.totals) == views.conversions == 20
+    assert sum(total.amount for total in report.totals) == views.amount
+    found = {total.status: total.conversions for total in report.totals}
+    # 28 days on: two weeks' batches are past their lock, one past its due date, one neither.
+    assert set(found) == {"open", "approved", "sale", "rejected"}
+    sale = next(total for total in report.totals if total.status == "sale")
+    assert sale.commission > 0
+    assert next(total for total in report.totals if total.status == "rejected").commission == 0
+
+
+@pytest.fixture(scope="module")
+def crooked() -> str:
+    return cheating_bytecode()
+
+
+@pytest.fixture
+def crooked_network(network: Network, node: str, crooked: str) -> Iterator[Network]:
+    """The same node with a contract that will cheat; `network` undoes it afterwards."""
+    assert network.url == node
+    yield Network(node, crooked)
+
+
+def cheat(network: Network, how: int) -> None:
+    network.send(network.payer, keccak256(b"cheat(uint256)")[:4] + how.to_bytes(32, "big"))
+
+
+def one_batch(merchant: Merchant, agreement: bytes, number: int) -> Any:
+    batch = merchant.pack(*(Entry(agreement, "sale", 1000, commitment(number + i), verified=True) for i in range(3)))
+    merchant.record(batch)
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        (0, set()),
+        (DELETE, {"gap"}),
+        (REORDER, {"reordered"}),
+        (BACK_DATE, {"back-dated"}),
+        (UNDERPAY, {"wrong-commission", "wrong-totals"}),
+    ],
+)
+def test_a_contract_that_cheats_while_recording_is_found_and_named(
+    crooked_network: Network, how: int, found: set[str]
+) -> None:
+    merchant = Merchant(crooked_network)
+    agreement = merchant.agree(validation_days=10, lock_days=20)
+    one_batch(merchant, agreement, 0)
+    cheat(crooked_network, how)
+    one_batch(merchant, agreement, 10)
+    report = audited(crooked_network, merchant, agreement)
+    assert found | {"unknown-code"} <= kinds(report)
+    if not how:
+        assert kinds(report) == {"unknown-code"}
+
+
+def test_a_contract_that_lets_the_merchant_decide_late_is_found(crooked_network: Network) -> None:
+    merchant = Merchant(crooked_network)
+    agreement = merchant.agree(validation_days=10, lock_days=20)
+    batch = one_batch(merchant, agreement, 0)
+    cheat(crooked_network, LATE)
+    crooked_network.wait(21 * DAY)
+    assert kinds(audited(crooked_network, merchant, agreement)) == {"unknown-code"}
+    merchant.send(contract.encode_decide(merchant.address, {batch.digest: [Run(1, 1, "rejected", 1)]}))
+    report = audited(crooked_network, merchant, agreement)
+    assert [f.where for f in report.findings if f.kind == "late-change"] == ["sequence 2", "sequence 2"]
+
+
+def test_a_contract_that_underpays_an_amendment_is_found(crooked_network: Network) -> None:
+    merchant = Merchant(crooked_network)
+    agreement = merchant.agree()
+    batch = one_batch(merchant, agreement, 0)
+    cheat(crooked_network, AMEND_LESS)
+    proof = (merchant.address, batch.body, keccak256(batch.commitments))
+    merchant.send(contract.encode_amend(*proof, [Amendment(1, 500)]))
+    assert "wrong-commission" in kinds(audited(crooked_network, merchant, agreement))
+
+
+def test_an_order_recorded_twice_is_found_by_its_commitment(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    merchant.record(merchant.pack(*(Entry(agreement, "sale", 100 + i, commitment(i)) for i in range(3))))
+    merchant.record(merchant.pack(*(Entry(agreement, "sale", 200 + i, commitment(i)) for i in (5, 1))))
+    report = audited(network, merchant, agreement)
+    assert [(f.kind, f.where) for f in report.findings] == [("recorded-twice", "sequence 4")]
+
+
+def test_an_order_recorded_twice_with_other_salts_is_found_by_its_receipts(
+    network: Network, merchant: Merchant
+) -> None:
+    agreement = merchant.agree()
+    payload = Order(1, {"default": 1000}).payload(merchant, agreement)
+    (first,) = record(merchant, payload)
+    (second,) = record(merchant, {**payload, "private": "cd" * 32})
+    report = audited(network, merchant, agreement, [kept(first), kept(second)])
+    assert kinds(report) == {"recorded-twice"}
+    # What was superseded is rejected, so the conversion counts once.
+    (third,) = record(merchant, {**payload, "private": "ef" * 32})
+    batches = {bytes.fromhex(r["batch"][2:]): [Run(0, 1, "rejected", 4)] for r in (first, second)}
+    merchant.send(contract.encode_decide(merchant.address, batches))
+    assert audited(network, merchant, agreement, [kept(first), kept(second), kept(third)]).findings == []
+
+
+def test_a_superseded_conversion_counts_once(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    payload = Order(1, {"default": 1000}, verified=False).payload(merchant, agreement)
+    (first,) = record(merchant, payload)
+    new = merchant.pack(*entries_of({**payload, "verified": True}, merchant))
+    old = {bytes.fromhex(first["batch"][2:]): [Run(0, 1, "rejected", SUPERSEDED)]}
+    merchant.send(contract.encode_supersede(merchant.address, old, new))
+    assert audited(network, merchant, agreement, [kept(first)]).findings == []
+
+
+def test_a_box_that_signs_both_sides_is_found(network: Network, merchant: Merchant) -> None:
+    hidden = merchant.agree(publisher=merchant.key)
+    report = audited(network, merchant, hidden)
+    assert kinds(report) == {"both-sides"}
+
+
+def test_a_hosted_agreement_is_said_to_prove_less(network: Network, merchant: Merchant) -> None:
+    hosted = merchant.agree(hosted=True)
+    report = audited(network, merchant, hosted)
+    assert report.findings == []
+    assert [note for note in report.notes if "hosted" in note and hosted.hex() in note]
+
+
+def test_a_conversion_given_to_another_account_is_found(network: Network, merchant: Merchant) -> None:
+    mine, boxs_own = merchant.agree(), merchant.agree()
+    (receipt,) = record(merchant, Order(1, {"default": 1000}).payload(merchant, boxs_own))
+    assert kinds(audited(network, merchant, mine, [kept(receipt)])) == {"both-sides"}
+
+
+def test_a_kept_answer_without_a_receipt_is_a_deleted_conversion(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    (receipt,) = record(merchant, Order(1, {"default": 1000}).payload(merchant, agreement))
+    answers = [
+        kept(receipt),
+        Saved("deleted", attributed=True, saved_at=None, receipt=None),
+        Saved("never-mine", attributed=False, saved_at=None, receipt=None),
+        Saved("swapped", attributed=True, saved_at=None, receipt=receipt),
+    ]
+    report = audited(network, merchant, agreement, answers)
+    assert [(f.kind, f.where) for f in report.findings] == [("missing", "deleted"), ("missing", "swapped")]
+
+
+def test_receipts_that_tell_another_order_or_pay_are_found(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    payloads = [Order(i, {"default": 1000 + i}).payload(merchant, agreement) for i in range(2)]
+    one, two = record(merchant, *payloads)
+    one["sequence"], two["sequence"] = two["sequence"], one["sequence"]
+    report = audited(network, merchant, agreement, [kept(one), kept(two)])
+    assert [f.kind for f in report.findings] == ["false-receipt"] * 2
+    assert report.findings[0].detail.startswith("inclusion")
+
+
+def test_a_back_dated_conversion_is_found_by_when_the_answer_was_kept(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    now = network.now()
+    payload = Order(1, {"default": 1000}).payload(
+        merchant, agreement, createdAt=rfc3339(now - 2 * DAY), clickedAt=rfc3339(now - 3 * DAY)
+    )
+    (receipt,) = record(merchant, payload)
+    assert audited(network, merchant, agreement, [kept(receipt, saved_at=now - 2 * DAY)]).findings == []
+    assert kinds(audited(network, merchant, agreement, [kept(receipt, saved_at=now)])) == {"back-dated"}
+
+
+def test_bytes_that_a_transaction_does_not_show_are_reported(network: Network, merchant: Merchant) -> None:
+    """A batch built and sent by another contract's code: recorded, but nobody can read what."""
+    agreement = merchant.agree()
+    batch = merchant.pack(Entry(agreement, "sale", 100, commitment(1)))
+    call = contract.encode_record(merchant.address, batch)
+    # A contract whose code holds the call; poking it with no input sends the call on.
+    head = bytes.fromhex(f"61{len(call):04x}602f5f395f5f61{len(call):04x}5f5f73{network.address[2:]}5af1005b")
+    forwarder = head.ljust(0x2F, b"\x00") + call
+    creation = bytes.fromhex(f"61{len(forwarder):04x}600d5f3961{len(forwarder):04x}5ff300") + forwarder
+    sent = network._send({"from": network.payer, "data": "0x" + creation.hex()})
+    wallet = network.receipt(sent)["contractAddress"]
+    network.send(merchant.address, contract.encode_authorise(wallet, network.now() + 1000))
+    receipt = network.send(network.payer, b"", to=wallet)
+    assert len(receipt["logs"]) == 1
+    assert "unreadable-batch" in kinds(audited(network, merchant, agreement))
+
+
+def test_kept_answers_are_read_as_an_array_or_as_lines() -> None:
+    answer = {"conversionId": "a", "status": "open", "attributed": True, "duplicate": False}
+    wrapped = {"answer": answer, "savedAt": "2026-11-01T00:00:00Z", "receipt": {"x": 1}}
+    as_lines = read_saved(json.dumps(answer) + "\n" + json.dumps(wrapped) + "\n")
+    assert as_lines == read_saved(json.dumps([answer, wrapped]))
+    assert as_lines == [Saved("a", True, None, None), Saved("a", True, 1793491200, {"x": 1})]
+
+
+def test_the_command_says_what_it_found_by_its_exit_code(network: Network, merchant: Merchant, tmp_path: Path) -> None:
+    agreement = busy_merchant(merchant)
+    options = [
+        "--publisher",
+        merchant.publishers[agreement].address,
+        "--contract",
+        network.address,
+        "--rpc",
+        network.url,
+    ]
+    run = CliRunner()
+    good = run.invoke(audit, options)
+    assert good.exit_code == 0, good.output
+    assert "0 findings" in good.output
+    saved = tmp_path / "saved.jsonl"
+    saved.write_text('{"conversionId": "gone", "attributed": true}\n')
+    bad = run.invoke(audit, [*options, "--saved", str(saved), "--json"])
+    document = json.loads(bad.output)
+    assert (bad.exit_code, document["findings"][0]["kind"]) == (1, "missing")
+    assert {total["currency"] for total in document["totals"]} == {"EUR"}
+    assert run.invoke(audit, [*options[:-1], "http://127.0.0.1:1"]).exit_code == 2
+    saved.write_text("{")
+    assert run.invoke(audit, [*options, "--saved", str(saved)]).exit_code == 2
