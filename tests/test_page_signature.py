@@ -76,9 +76,7 @@ def test_every_secret_is_compared_so_that_time_does_not_tell_which_matched(
 
     monkeypatch.setattr("chalicelib.domain.page_signature.hmac.compare_digest", counting)
     secrets = [SECRET, "page_second-secret-0123456789", "page_third-secret-01234567890"]
-    assert page_signature_holds(
-        secrets, sign_page(SECRET, "B-1", "sale", ["1"], "EUR"), "B-1", "sale", ["1"], "EUR"
-    )
+    assert page_signature_holds(secrets, sign_page(SECRET, "B-1", "sale", ["1"], "EUR"), "B-1", "sale", ["1"], "EUR")
     assert len(compared) == 3
 
 

@@ -82,9 +82,7 @@ def test_300_seconds_are_tolerated_either_way_and_301_are_not(clock: int, code: 
     ("secrets", "message_id", "timestamp"),
     [([], "msg_1", NOW), ([OLD], "a.b", NOW), ([OLD], "", NOW), ([OLD], "msg_1", -1)],
 )
-def test_nothing_is_signed_that_no_receiver_would_accept(
-    secrets: list[str], message_id: str, timestamp: int
-) -> None:
+def test_nothing_is_signed_that_no_receiver_would_accept(secrets: list[str], message_id: str, timestamp: int) -> None:
     with pytest.raises(ValueError, match="a webhook needs"):
         sign_webhook(secrets, message_id, timestamp, b"{}")
 
@@ -114,9 +112,7 @@ def test_of_10_000_mutations_none_is_accepted() -> None:
     names = ["webhook-id", "webhook-timestamp", "webhook-signature"]
     while tried < 10_000:
         payload = chance.randbytes(chance.randrange(200))
-        headers = sign_webhook(
-            [OLD], "msg_" + chance.randbytes(8).hex(), NOW + chance.randrange(-300, 301), payload
-        )
+        headers = sign_webhook([OLD], "msg_" + chance.randbytes(8).hex(), NOW + chance.randrange(-300, 301), payload)
         original = [headers[name].encode() for name in names] + [payload]
         mutated = list(original)
         for _ in range(chance.choice([1, 1, 1, 2, 5])):
