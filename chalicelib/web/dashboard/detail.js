@@ -3,7 +3,7 @@
 import { BOX } from './api.js';
 import { byId, copyButton, el } from './element.js';
 import { count, money, time } from './format.js';
-import { badge, network } from './list.js';
+import { badge, commission, network } from './list.js';
 import { NETWORK, REASONS, RULE, SOURCE, STATUS, UNATTRIBUTED, nameOf } from './words.js';
 
 let shown = '';
@@ -62,7 +62,7 @@ function worth(conversion) {
   const { currency } = conversion;
   return el('dl', { class: 'worth' },
     el('div', {}, el('dt', {}, conversion.action === 'lead' ? 'Lead' : 'Amount'), el('dd', {}, money(conversion.amount, currency))),
-    el('div', {}, el('dt', {}, 'Commission'), el('dd', {}, conversion.attributed ? money(conversion.commission, currency) : '–')));
+    el('div', {}, el('dt', {}, 'Commission'), el('dd', {}, commission(conversion))));
 }
 
 function deadlines(conversion) {

@@ -17,7 +17,7 @@ const COMMISSION_NOTES = { open: 'to decide', approved: 'earned', sale: 'payable
 export function layOut() {
   byId('traffic').replaceChildren(...TRAFFIC.map(([name, label]) => el('div', {}, el('dt', {}, label), el('dd', { 'data-figure': name }, '–'))));
   byId('commission').replaceChildren(...Object.keys(STATUS).map((status) => el('div', { class: `is-${status}` },
-    el('dt', { title: STATUS[status][1] }, `Commission ${STATUS[status][0].toLowerCase()}`, el('span', { class: 'note' }, COMMISSION_NOTES[status])),
+    el('dt', { title: STATUS[status][1] }, STATUS[status][0], el('span', { class: 'note' }, COMMISSION_NOTES[status])),
     el('dd', { 'data-figure': `commission-${status}` }, '–'))));
   byId('split').replaceChildren(...Object.keys(STATUS).map((status) => el('span', { class: `is-${status}` })));
 }
@@ -57,7 +57,7 @@ function showDays(stats, days) {
   const most = Math.max(1, ...rows.map((row) => row.conversions));
   const columns = rows.map((row, place) => {
     const height = row.conversions ? Math.max(2, HEIGHT * row.conversions / most) : 1;
-    return svg('g', {}, svg('rect', { class: row.conversions ? 'bar-full' : 'bar-empty', x: place * 10 + 1, y: HEIGHT - height, width: 8, height, rx: 1 }),
+    return svg('g', {}, svg('rect', { class: row.conversions ? 'bar-full' : 'bar-empty', x: place * 10 + 1, y: HEIGHT - height, width: 8, height }),
       title(`${day(row.key)}: ${count(row.conversions)} conversions, ${count(row.clicks)} clicks`));
   });
   const chart = svg('svg', { viewBox: `0 0 ${rows.length * 10} ${HEIGHT}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ...columns);

@@ -25,7 +25,7 @@ export function showInstead(node) {
   byId('list').replaceChildren(node);
 }
 
-/** The newest page: its rows are put in front, rows of its stretch of time that it lacks go, older ones stay. Returns how many are new. */
+/** The newest page: its rows are put in front, rows of its stretch of time that it lacks go, older ones stay. Returns whether the list was empty. */
 export function showNewest(page, publisherColumn) {
   const first = body === null;
   if (first) makeTable(publisherColumn);
@@ -43,7 +43,7 @@ export function showNewest(page, publisherColumn) {
     before = node;
   }
   if (!first && fresh) say(`${count(fresh)} new ${fresh === 1 ? 'conversion' : 'conversions'}`);
-  return fresh;
+  return first;
 }
 
 /** An older page, below what is there. */
@@ -97,14 +97,21 @@ function cells(conversion, saving) {
   const cell = (name, ...children) => el('td', { role: 'cell', class: `c-${name}` }, ...children);
   return [
     cell('time', time(conversion.createdAt)),
-    cell('order', el('button', { type: 'button', class: 'open' }, nameOf(conversion)),
+    cell('order', el('button', { type: 'button', class: 'open', title: nameOf(conversion) }, nameOf(conversion)),
       conversion.action === 'lead' && el('span', { class: 'tag' }, 'lead'), conversion.isTest && el('span', { class: 'tag' }, 'test')),
     cell('publisher', conversion.publisherId ?? el('span', { class: 'quiet' }, 'nobody')),
     cell('amount', money(conversion.amount, currency)),
-    cell('commission', conversion.attributed ? money(conversion.commission, currency) : el('span', { class: 'quiet' }, '–')),
+    cell('commission', commission(conversion)),
     cell('status', badge(conversion, saving)),
     cell('network', network(conversion.network)),
   ];
+}
+
+/** What it earns; crossed out once it is rejected. */
+export function commission(conversion) {
+  if (!conversion.attributed) return el('span', { class: 'quiet' }, '–');
+  const text = money(conversion.commission, conversion.currency);
+  return conversion.status === 'rejected' ? el('s', { class: 'off', title: 'Rejected: not paid' }, text) : text;
 }
 
 /** The status, as a mark and a word. What earns nobody has none to decide. */

@@ -4,6 +4,7 @@ const QUICK_MS = 4_000;
 const CALM_MS = 12_000;
 const CALM_AFTER_MS = 5 * 60_000;
 const SLOWEST_MS = 60_000;
+const SHARE = 4; // a box that takes long to answer is asked less often
 
 /** `work()` is awaited each round; it may return the least milliseconds to wait, and may throw: then the rounds get slower. Returns {now, stop}. */
 export function poll(work) {
@@ -23,6 +24,7 @@ export function poll(work) {
     }
     running = true;
     let least = 0;
+    const began = Date.now();
     try {
       least = (await work()) ?? 0;
       failures = 0;
@@ -36,6 +38,7 @@ export function poll(work) {
       round();
       return;
     }
+    least = Math.max(least, SHARE * (Date.now() - began));
     const usual = Date.now() - active > CALM_AFTER_MS ? CALM_MS : QUICK_MS;
     if (!stopped) timer = setTimeout(round, Math.max(least, Math.min(SLOWEST_MS, usual * 2 ** failures)));
   }
