@@ -58,13 +58,13 @@ def _consent_mode() -> dict[str, str]:
     return {"Server-Timing": box().config.tracking.consent, "Timing-Allow-Origin": "*"}
 
 
-@tag.route("/libs/{name}", methods=["GET"], cors="any")
+@tag.route("/libs/{name}", methods=["GET"], cors="any", limited=False)
 def library(request: Request, name: str) -> Response:
     """The tag under today's address."""
     return _library(request, name)
 
 
-@tag.route("/attrace/libs/{name}", methods=["GET"], cors="any")
+@tag.route("/attrace/libs/{name}", methods=["GET"], cors="any", limited=False)
 def original_library(request: Request, name: str) -> Response:
     """The same under the original's."""
     return _library(request, name)

@@ -1,5 +1,6 @@
 // Where the tag's own box is: read from the tag's own address, so the same bytes work behind any domain, stage prefix or CNAME.
-export const { src } = document.currentScript;
+// A loader that runs scripts in its own way leaves no currentScript.
+export const { src } = document.currentScript || document.querySelector('[src*="/libs/mtag"]');
 
 export const box = src.replace(/(.attrace)?.libs.mtag.*/, '');
 

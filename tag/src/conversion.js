@@ -25,7 +25,8 @@ const send = (key, done) => {
         // The one way that a connect-src rule does not close.
         if (!status) new Image().src = box + PATH + '.gif?body=' + encodeURIComponent(body);
         done?.(false, UNANSWERED);
-        setTimeout(resend, (wait *= 2));
+        // Twelve times at most on one page: all that is kept goes each time, and a timer's limit is near 2 ** 31.
+      if (wait < 4e6) setTimeout(resend, (wait *= 2));
       }
     },
     body,

@@ -4,6 +4,7 @@ import { clickId, look, question, take } from './clicks.js';
 import { answered, loadConfig } from './config.js';
 import { permission, say } from './consent.js';
 import { hold, release, resend } from './conversion.js';
+import { log } from './request.js';
 
 const stub = self.mtag;
 const landing = stub?.u || location.href;
@@ -30,8 +31,8 @@ const mtag = (action, back, metadata, values) => {
   } catch {}
 };
 
-if (!stub?.box) {
-  mtag.box = box;
+if (!stub?.log) {
+  mtag.log = log;
   mtag.q = { push: (call) => mtag(...call) };
   self.mtag = mtag;
   self.Attrace ||= { action: mtag, init: settle, getRoots: () => [box] };

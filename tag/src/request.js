@@ -1,5 +1,8 @@
 import { box } from './box.js';
 
+/** What was asked and answered, for the debug panel alone: [path, body, status, answer]. */
+export const log = [];
+
 const { fetch } = self;
 
 /** One cross-origin request without a preflight that outlives the page; back(status, JSON), or back(0) when nothing readable came. */
@@ -9,5 +12,6 @@ export const request = async (path, back, body, status = 0, answer) => {
     answer = await response.json();
     status = response.status;
   } catch {}
+  log[log.length] = [path, body, status, answer];
   back(status, answer);
 };
