@@ -1,0 +1,121 @@
+"""The page that checks a receipt without the box: the same verdicts as `box verify`, in a real browser, from a file."""
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from chalicelib.adapters import contract
+from chalicelib.domain.keccak import keccak256
+from chalicelib.domain.money import _EXPONENTS
+from chalicelib.domain.network_changes import REASONS, Amendment, Run
+from chalicelib.domain.network_status import DAY
+from ops.verify import verify_receipt
+from tests.contract.network_on_anvil import Merchant, Network
+from tests.contract.shown_receipts import Order, entries_of, record
+from tests.contract.test_verify import LIES, RULES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "chalicelib" / "web" / "verify" / "index.html"
+Receipt = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser) -> Iterator[Page]:
+    """The page opened from the disk, as who saved it would. Anything it logs as an error fails the test."""
+    opened = chromium.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    opened.goto(PAGE.as_uri())
+    yield opened
+    opened.close()
+    assert problems == []
+
+
+def shown(page: Page, receipt: Receipt, rpc: str) -> tuple[list[tuple[str, bool]], str]:
+    """The checks the page lists and its verdict."""
+    page.fill("textarea", json.dumps(receipt))
+    page.fill("input[name=rpc]", rpc)
+    page.click("button")
+    page.wait_for_selector("output.ok, output.fail, output.unknown")
+    lines = page.eval_on_selector_all("li", "lines => lines.map(l => [l.dataset.check, l.className === 'ok'])")
+    verdict: str = page.eval_on_selector("output", "output => output.value")
+    return [(name, ok) for name, ok in lines], verdict
+
+
+@pytest.fixture
+def receipts(network: Network, merchant: Merchant) -> list[Receipt]:
+    """Three receipts: the first plain, the second amended and of two groups with names beyond ASCII inside, the third rejected."""
+    agreement = merchant.agree(*RULES, groups=("default", "wine"), validation_days=10, lock_days=20)
+    orders = [Order(1, {"default": 1005}), Order(2, {"default": 60_000, "wine": 999}), Order(3, {"default": 0}, "lead")]
+    payloads = [order.payload(merchant, agreement) for order in orders]
+    payloads[1]["publisherId"] = 'Käse "blög" \u2028\t\x1f🧀'
+    shown_now = record(merchant, *payloads)
+    batch = merchant.pack(*(entry for payload in payloads for entry in entries_of(payload, merchant)))
+    place = shown_now[1]["sequence"] - 1
+    amended = [Amendment(place, 40_000, reason=REASONS["refund"])]
+    merchant.send(contract.encode_amend(merchant.address, batch.body, keccak256(batch.commitments), amended))
+    shown_now[1] |= {"amount": "409.99", "commission": "43.00"}
+    last = shown_now[2]["sequence"] - 1
+    merchant.send(
+        contract.encode_decide(merchant.address, {batch.digest: [Run(last, 1, "rejected", REASONS["fraud"])]})
+    )
+    network.rpc("anvil_mine", "0x4")
+    return shown_now
+
+
+def test_the_page_says_what_the_command_says_of_honest_receipts(
+    network: Network, page: Page, receipts: list[Receipt]
+) -> None:
+    for days in (0, 10, 10):
+        network.wait(days * DAY + 1)
+        for receipt in receipts:
+            checks, verdict = shown(page, receipt, network.url)
+            assert verdict == "The receipt holds."
+            assert checks == [(check.name, check.ok) for check in verify_receipt(receipt, network.url)]
+            assert len(checks) == 10
+
+
+def test_the_page_names_every_lie_that_the_command_names(network: Network, page: Page, receipts: list[Receipt]) -> None:
+    for _, lie in LIES:
+        receipt = copy.deepcopy(receipts[0])
+        lie(receipt)
+        checks, verdict = shown(page, receipt, network.url)
+        assert checks == [(check.name, check.ok) for check in verify_receipt(receipt, network.url)]
+        assert verdict == ("The receipt holds." if checks[-1][1] else f"The receipt does not hold: {checks[-1][0]}.")
+
+
+def test_a_node_that_does_not_answer_proves_nothing(chromium: Browser, receipts: list[Receipt]) -> None:
+    page = chromium.new_page()  # of its own: the browser writes the refused connection down as an error
+    page.goto(PAGE.as_uri())
+    checks, verdict = shown(page, receipts[0], "http://127.0.0.1:1")
+    page.close()
+    assert verdict.startswith("Not checked")
+    assert checks == []
+
+
+def test_the_committed_page_is_what_its_sources_build() -> None:
+    built = subprocess.run(
+        ["node", "chalicelib/web/verify/build.mjs", "--print"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert built.stdout == PAGE.read_text()
+
+
+def test_the_page_loads_nothing_from_anywhere() -> None:
+    text = PAGE.read_text()
+    assert "default-src 'none'" in text
+    assert "src=" not in text.replace("default-src", "").replace("script-src", "").replace("style-src", "")
+    assert "href=" not in text and "import(" not in text and "@import" not in text
+
+
+def test_page_and_box_know_the_same_currencies(page: Page) -> None:
+    source = (ROOT / "chalicelib" / "web" / "verify" / "src" / "money.js").read_text().replace("export ", "")
+    codes = [*_EXPONENTS, "EUR", "USD"]
+    found = page.evaluate(f"(codes) => {{ {source}; return codes.map(exponent); }}", codes)
+    assert found == [_EXPONENTS.get(code, 2) for code in codes]
