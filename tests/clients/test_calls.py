@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -24,12 +25,12 @@ IMPATIENT: dict[str, float] = {**LIMITS, "timeout": 1}
 """For boxes that do not answer; elsewhere a busy machine must not make a second attempt out of a slow first one."""
 
 
-def report(box: RecordingBox, argument: dict[str, Any] = SALE, **options: float) -> Command:
+def report(box: RecordingBox, argument: dict[str, Any] = SALE, limits: Mapping[str, float] = LIMITS) -> Command:
     return {
         "operation": "report",
         "url": box.url,
         "key": KEY,
-        "options": {**LIMITS, **options},
+        "options": dict(limits),
         "argument": argument,
     }
 
@@ -139,7 +140,7 @@ TROUBLE = {
 def test_after_trouble_the_same_bytes_are_sent_again(client: Language, recorder: RecordingBox, trouble: Reply) -> None:
     recorder.will_answer(trouble, reply(200, {**ACCEPTED, "duplicate": True}))
     limits = IMPATIENT if trouble.fault in ("silent", "drip") else LIMITS
-    outcome = only(client.run(report(recorder, **limits)))
+    outcome = only(client.run(report(recorder, limits=limits)))
     assert outcome["ok"]["conversionId"] == "cv_1"
     assert [request.body for request in recorder.requests] == [recorder.requests[0].body] * 2
 
@@ -174,7 +175,7 @@ def test_a_box_that_is_not_there_is_an_error_after_the_attempts(client: Language
 @pytest.mark.parametrize("fault", ["silent", "drip"])
 def test_no_call_outlasts_its_patience(client: Language, recorder: RecordingBox, fault: str) -> None:
     recorder.will_answer(Reply(fault=fault, seconds=10))
-    outcome = only(client.run(report(recorder, timeout=30, patience=1, attempts=9)))
+    outcome = only(client.run(report(recorder, limits={"timeout": 30, "patience": 1, "attempts": 9})))
     assert "failed" in outcome
     assert 0.9 < outcome["seconds"] < 3
 
@@ -297,7 +298,7 @@ def test_the_key_is_shown_nowhere(client: Language, recorder: RecordingBox) -> N
         *[Reply(fault="silent")] * 3,
     )
     outcomes = client.run(
-        *[report(recorder, **IMPATIENT)] * 5,
+        *[report(recorder, limits=IMPATIENT)] * 5,
         {**report(recorder), "operation": "show"},
         {**report(recorder), "url": "http://box.example"},
         {**report(recorder), "key": KEY + "\n"},
