@@ -85,8 +85,9 @@ install_system() {
 }
 
 case "${1:-}" in
+  which-python) find_python ;;
   python) install_python ;;
   node) install_node ;;
   system) install_system ;;
-  *) die "usage: ops/setup.sh python|node|system" ;;
+  *) die "usage: ops/setup.sh python|node|system|which-python" ;;
 esac

@@ -41,7 +41,10 @@ class Pages:
     def find(self, path: str) -> tuple[bytes, str] | None:
         """Content and type of the page at a URL's path, or None. Nothing outside the directory is ever
         read."""
-        file = (self._files / unquote(path).lstrip("/")).resolve()
+        name = unquote(path).lstrip("/")
+        if "\0" in name:
+            return None
+        file = (self._files / name).resolve()
         if file.is_dir():
             file /= "index.html"
         if not file.is_relative_to(self._files) or not file.is_file():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -186,24 +185,6 @@ def test_a_node_that_does_not_answer_is_named(tmp_path: Path) -> None:
     refused = up("--data", str(tmp_path), "--rpc", "http://127.0.0.1:9")
     assert refused.returncode == 1
     assert "no network node answers at http://127.0.0.1:9" in refused.stderr
-
-
-def test_set_up_without_a_browser_says_what_to_do_instead_of_skipping(tmp_path: Path) -> None:
-    for name in ("bash", "dirname", "env"):
-        found = shutil.which(name)
-        assert found
-        (tmp_path / name).symlink_to(found)
-    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
-    (tmp_path / "id").chmod(0o755)
-    run = subprocess.run(
-        [str(ROOT / "ops" / "setup.sh"), "system"],
-        env={"PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "sudo apt-get install chromium mono-mcs mono-runtime php-cli" in run.stderr
 
 
 def test_a_missing_npm_part_is_named_with_its_remedy() -> None:
