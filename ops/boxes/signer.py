@@ -1,0 +1,204 @@
+"""`box signer`: the operational key of a box - who it is, whether it may act, whether it can pay; and how it is replaced."""
+
+from __future__ import annotations
+
+import json
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chalicelib.bootstrap import Box
+from ops.boxes.account import keystore_option, open_account, password_option
+from ops.boxes.agreement import _rpc_url, _views
+from ops.boxes.opened import open_box
+from ops.boxes.output import Failed, WrongInput, explains_failures, json_option, show
+from ops.boxes.project import Project
+
+COIN = 10**18
+AUTHORISED_DAYS = 365
+print_option = click.option(
+    "--print", "only_print", is_flag=True, help="Print the transaction to sign elsewhere (hardware wallet, multisig)."
+)
+
+
+@click.group()
+def signer() -> None:
+    """The operational key: show, authorise, fund, rotate, revoke."""
+
+
+@signer.command("show")
+@click.argument("merchant")
+@json_option
+@explains_failures
+def show_signer(merchant: str, as_json: bool) -> None:
+    """Address, funds, and until when the merchant's account lets it act.
+
+    Example: box signer show acme
+    """
+    found = state(open_box(Project(), merchant))
+
+    def people() -> None:
+        for key, value in found.items():
+            click.echo(f"{key:16} {value}")
+
+    show(found, as_json, people)
+
+
+def state(box: Box) -> dict[str, Any]:
+    from chalicelib.services.present import rfc3339
+
+    address = _address(box)
+    expiry = _views(box).key_expiry(box.config.merchant.account, address)
+    return {
+        "merchant": box.config.merchant.id,
+        "kind": box.config.signer.kind,
+        "address": address,
+        "balance": _coins(box.network.balance(address)),
+        "authorised": expiry > time.time(),
+        "authorisedUntil": rfc3339(expiry * 1000) if expiry else None,
+        "inFlight": len(box.transactions.open(address)),
+    }
+
+
+@signer.command()
+@click.argument("merchant")
+@click.option("--days", type=click.IntRange(1, 3650), default=AUTHORISED_DAYS, show_default=True)
+@click.option("--address", metavar="0x…", help="Another key than the one in use: the next one, before a rotation.")
+@keystore_option
+@password_option
+@print_option
+@json_option
+@explains_failures
+def authorise(
+    merchant: str,
+    days: int,
+    address: str | None,
+    keystore: Path | None,
+    password_file: Path | None,
+    only_print: bool,
+    as_json: bool,
+) -> None:
+    """Let the operational key act for the merchant's account, until then and no longer. Signed by the merchant's account.
+
+    Example: box signer authorise acme --keystore merchant-key.json --days 365
+    """
+    from chalicelib.adapters.contract import encode_authorise
+
+    box = open_box(Project(), merchant)
+    data = encode_authorise(address or _address(box), int(time.time()) + days * 86_400)
+    _by_merchant(box, data, keystore, password_file, only_print, as_json)
+
+
+@signer.command()
+@click.argument("merchant")
+@click.option("--address", metavar="0x…", help="Another key than the one in use.")
+@keystore_option
+@password_option
+@print_option
+@json_option
+@explains_failures
+def revoke(
+    merchant: str,
+    address: str | None,
+    keystore: Path | None,
+    password_file: Path | None,
+    only_print: bool,
+    as_json: bool,
+) -> None:
+    """Take the key's right to act away, from the next block on. Signed by the merchant's account. The box then keeps everything and
+    sends nothing, until another key is authorised.
+
+    Example: box signer revoke acme --keystore merchant-key.json
+    """
+    from chalicelib.adapters.contract import encode_revoke
+
+    box = open_box(Project(), merchant)
+    _by_merchant(box, encode_revoke(address or _address(box)), keystore, password_file, only_print, as_json)
+
+
+@signer.command()
+@click.argument("merchant")
+@click.option("--amount", default="0.05", show_default=True, help="In the network's coin.")
+@click.option("--address", metavar="0x…", help="Another key than the one in use.")
+@keystore_option
+@password_option
+@json_option
+@explains_failures
+def fund(
+    merchant: str, amount: str, address: str | None, keystore: Path | None, password_file: Path | None, as_json: bool
+) -> None:
+    """Send the operational key what it pays its gas with, from any account.
+
+    Example: box signer fund acme --amount 0.05 --keystore treasury.json
+    """
+    box = open_box(Project(), merchant)
+    wei = int(Decimal(amount) * COIN)
+    if wei <= 0:
+        raise WrongInput(f"'{amount}': an amount above 0")
+    to = address or _address(box)
+    payer = open_account(keystore, password_file, box.settings.signer_address)
+    receipt = payer.send(_rpc_url(box), to, value=wei)
+    answer = {"transaction": receipt["transactionHash"], "address": to, "balance": _coins(box.network.balance(to))}
+    show(answer, as_json, lambda: click.echo(f"{to} has {answer['balance']}"))
+
+
+@signer.command()
+@click.argument("merchant")
+@click.option("--finish", is_flag=True, help="The second step: the next key is authorised and funded, switch to it.")
+@json_option
+@explains_failures
+def rotate(merchant: str, finish: bool, as_json: bool) -> None:
+    """Replace the key without a gap. First step: makes the next key, beside the one in use. Then authorise and fund it. Second step
+    (--finish): lets what the old key sent become final, switches; revoke the old one afterwards.
+
+    Example: box signer rotate acme && box signer authorise acme --address 0x… … && box signer rotate acme --finish
+    """
+    from ops.aws import rotation
+
+    project = Project()
+    answer = rotation.finish(project, merchant) if finish else rotation.prepare(project, merchant)
+
+    def people() -> None:
+        for line in answer["next"]:
+            click.echo(line)
+
+    show(answer, as_json, people)
+
+
+def _address(box: Box) -> str:
+    if not box.settings.signer_address:
+        raise Failed(f"the signer's address is not known yet: `box provision {box.config.merchant.id}` writes it down")
+    return box.settings.signer_address
+
+
+def _coins(wei: int) -> str:
+    return f"{Decimal(wei) / COIN:f}"
+
+
+def _by_merchant(
+    box: Box, data: bytes, keystore: Path | None, password_file: Path | None, only_print: bool, as_json: bool
+) -> None:
+    """Send a call to the contract from the merchant's own account, or print it for another wallet."""
+    owner, network = box.config.merchant.account, box.config.network
+    if only_print:
+        call = {
+            "from": owner,
+            "to": network.contract,
+            "data": f"0x{data.hex()}",
+            "value": "0x0",
+            "chainId": network.chain_id,
+        }
+        click.echo(json.dumps(call, indent=1))
+        return
+    account = open_account(keystore, password_file, box.settings.signer_address)
+    if account.address.lower() != owner.lower():
+        raise WrongInput(
+            f"{account.address} is not the merchant's account ({owner}): only that may say who acts for it"
+        )
+    receipt = account.send(_rpc_url(box), network.contract, data)
+    answer = {"transaction": receipt["transactionHash"], **state(box)}
+    said = f"authorised until {answer['authorisedUntil']}" if answer["authorised"] else "not authorised"
+    show(answer, as_json, lambda: click.echo(f"{answer['address']} is {said}"))

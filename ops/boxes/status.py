@@ -1,0 +1,48 @@
+"""`box status`: how a box fares, from what it says itself and - with credentials - from AWS."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ops.boxes.output import explains_failures, json_option, rows, show
+from ops.boxes.project import Project
+
+FIELDS = ("status", "paused", "rpc", "oldestUnsent", "inFlight", "signerBalance", "configHash", "version")
+
+
+@click.command()
+@click.argument("merchants", nargs=-1)
+@json_option
+@explains_failures
+def status(merchants: tuple[str, ...], as_json: bool) -> None:
+    """Every box, or those named: does it accept, does its signer send, does it run the config that lies here. Exit code 1 when not.
+
+    Example: box status acme
+    """
+    project = Project()
+    chosen = merchants or tuple(one for one in project.merchants() if project.deployed(one))
+    found = [of(project, merchant) for merchant in chosen]
+    show({"boxes": found}, as_json, lambda: rows("", ("merchant", *FIELDS, "config"), found))
+    sys.exit(0 if all(one["status"] in ("ok", "starting") for one in found) else 1)
+
+
+def of(project: Project, merchant: str) -> dict[str, Any]:
+    from ops.aws.clients import gateway_url
+    from ops.aws.gateway import stage_name
+    from ops.aws.smoke import SmokeFailed, ask, config_hash
+
+    deployed = project.deployed(merchant)
+    if "rest_api" not in deployed:
+        return {"merchant": merchant, "status": "not deployed"}
+    url = gateway_url(deployed["rest_api"]["rest_api_id"], stage_name(project))
+    try:
+        told = ask("GET", f"{url}/v1/status").json
+    except SmokeFailed as failure:
+        return {"merchant": merchant, "url": url, "status": "no answer", "said": str(failure)}
+    flat = {**(told.get("network") or {}), **{key: value for key, value in told.items() if key != "network"}}
+    here = config_hash(project.config_file(merchant))
+    held = "as here" if told.get("configHash") == here else "another than here"
+    return {"merchant": merchant, "url": url, **{key: flat.get(key) for key in FIELDS}, "config": held}

@@ -1,0 +1,95 @@
+"""Three merchants' boxes on a local AWS, set up once, by the commands an operator has: two by `box deploy`, one by `chalice deploy`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from ops.local.anvil import Anvil
+from ops.local.wallet import Wallet
+from tests.aws.local_aws import LocalAws
+from tests.aws.operating import Network, Operator, new_merchant
+
+PASSWORD = "correct horse"
+SIGNERS = {"acme": "kms", "globex": "keystore", "initech": "keystore"}
+BY_CHALICE = "initech"
+
+
+@dataclass
+class Boxes:
+    aws: LocalAws
+    network: Network
+    operator: Operator
+    urls: dict[str, str]
+    keys: dict[str, str]
+    """Each merchant's server key."""
+    files: dict[str, Path]
+    """The parties' keystore files, by name."""
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    part = LocalAws(tmp_path_factory.mktemp("aws"))
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def mined_each_second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
+    part = Anvil(tmp_path_factory.mktemp("aws-chain"), usual_port=0, block_seconds=1)
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def boxes(aws: LocalAws, mined_each_second: Anvil, tmp_path_factory: pytest.TempPathFactory) -> Boxes:
+    folder = tmp_path_factory.mktemp("operator")
+    operator = Operator(folder / "project", {**aws.environment, "BOX_KEYSTORE_PASSWORD": PASSWORD})
+    network = Network(mined_each_second.url, folder / "accounts")
+    owners = {merchant: new_merchant(operator, network, merchant, signer) for merchant, signer in SIGNERS.items()}
+    for merchant in SIGNERS:
+        operator.box("provision", merchant, "--rpc", network.url)
+    files = {f"{merchant}-owner": keystore(owner, folder) for merchant, owner in owners.items()}
+    files["publisher"] = keystore(network.account("publisher"), folder)
+
+    deployed = operator.box("deploy", *(merchant for merchant in SIGNERS if merchant != BY_CHALICE), "--at-once", "2")
+    assert deployed["failed"] == {}
+    plainly = operator.chalice("deploy", "--stage", BY_CHALICE)
+    assert plainly.returncode == 0, plainly.stderr
+    operator.box("gateway", BY_CHALICE)
+    found = Boxes(aws, network, operator, {}, {}, files)
+    for merchant in SIGNERS:
+        found.urls[merchant] = operator.box("smoke", merchant)["url"]
+        found.keys[merchant] = operator.box("keys", "new", merchant, "--name", "shop", "--scope", "server")["key"]
+        onboard(found, merchant)
+    return found
+
+
+def onboard(boxes: Boxes, merchant: str) -> None:
+    """Fund and authorise the box's key, sign the config's terms with both parties' own keys, register them."""
+    operator, owner = boxes.operator, str(boxes.files[f"{merchant}-owner"])
+    operator.box("signer", "fund", merchant, "--amount", "1", "--keystore", owner)
+    assert operator.box("signer", "authorise", merchant, "--keystore", owner)["authorised"]
+    account = "0x" + json.loads(boxes.files["publisher"].read_text())["address"]
+    operator.box("publisher", "add", merchant, "slow-table", "--name", "The Slow Table", "--account", account)
+    offer = f"{merchant}.offer.json"
+    operator.box("agreement", "offer", merchant, "slow-table", "--out", offer)
+    operator.box("agreement", "sign", offer, "--keystore", owner)
+    operator.box("agreement", "sign", offer, "--keystore", str(boxes.files["publisher"]))
+    operator.box("agreement", "register", merchant, offer, "--keystore", owner)
+
+
+def keystore(wallet: Wallet, folder: Path) -> Path:
+    """The wallet's key as its owner would keep it: encrypted."""
+    encrypted: dict[str, Any] = Account.encrypt(
+        wallet.key_file.read_text().strip(), PASSWORD, kdf="pbkdf2", iterations=1_000
+    )
+    path = folder / f"{wallet.key_file.stem}.json"
+    path.write_text(json.dumps(encrypted))
+    return path
