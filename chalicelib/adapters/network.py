@@ -4,22 +4,32 @@ Only the signer's and the confirmer's functions import this: web3 takes a second
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import requests
+from eth_utils.address import to_checksum_address
 from web3.providers.rpc import HTTPProvider
+from web3.types import RPCEndpoint
+
+T = TypeVar("T")
 
 Outcome = Literal["accepted", "known", "nonce_too_low", "underpriced", "out_of_funds", "unknown", "refused"]
 """What sending came to. `unknown`: no usable answer, so the bytes may be on their way - never assume they are not."""
 
 TIMEOUT_SECONDS = (2.0, 8.0)
 MAX_RETRY_AFTER_SECONDS = 5.0
+LOG_BLOCKS = 5_000
+"""In one question for logs: public nodes allow 5,000 to 10,000 blocks."""
 
 
 class NoAnswer(Exception):
     """None of the URLs gave a usable answer. Nothing is known; try again later."""
+
+
+class Misunderstood(Exception):
+    """A node answered something that is no answer."""
 
 
 class Reverted(Exception):
@@ -59,117 +69,189 @@ class Receipt:
     logs: list[dict[str, Any]]
 
 
-class Network:
-    """Asks each URL in turn; the one that answered last is asked first the next time."""
+@dataclass(frozen=True)
+class Sent:
+    """A transaction as the network shows it: who sent it, under which nonce, with which input."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    sender: str
+    nonce: int
+    input: bytes
+
+
+class Network:
+    """Asks each URL in turn; the one that answered last is asked first the next time.
+
+    `chain_id`, where given, is asked of each URL before its first answer is believed: a URL of another chain would answer everything.
+    """
+
+    def __init__(self, urls: Sequence[str], chain_id: int | None = None) -> None:
         if not urls:
             raise NoAnswer("no RPC URL is configured for this box")
         self._providers = [
             HTTPProvider(url, request_kwargs={"timeout": TIMEOUT_SECONDS}, exception_retry_configuration=None)
             for url in urls
         ]
+        self._chain_id = chain_id
+        self._trusted: set[HTTPProvider] = set()
 
-    def request(self, method: str, *params: Any) -> Any:
-        """The result of one call. Raises RpcError when a node says no, NoAnswer when none can be understood."""
+    def request(self, method: str, *params: Any, read: Callable[[Any], T]) -> T:
+        """What `read` makes of the result of one call. Raises RpcError when a node says no, NoAnswer when none can be understood."""
         failures = []
         for provider in list(self._providers):
             try:
                 answer = self._ask(provider, method, params)
-            except (requests.RequestException, ValueError) as error:
-                failures.append(type(error).__name__)
+                error = answer.get("error")
+                result = None if error else read(answer["result"])
+            except (requests.RequestException, Misunderstood, ValueError, TypeError, KeyError, AttributeError) as fault:
+                failures.append(type(fault).__name__)
                 continue
-            if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
-                failures.append("garbage")
+            if error and _is_overload(error):
+                failures.append("overloaded")
                 continue
             self._prefer(provider)
-            if answer.get("error"):
-                raise RpcError(answer["error"])
-            return answer["result"]
+            if error:
+                raise RpcError(error)
+            return cast(T, result)
         raise NoAnswer(f"{method}: {', '.join(failures)}")
 
     def _ask(self, provider: HTTPProvider, method: str, params: Sequence[Any]) -> Any:
-        """One try, and a second where the node says 429 and how long to wait."""
-        try:
-            return provider.make_request(method, list(params))
-        except requests.HTTPError as error:
-            if error.response is None or error.response.status_code != 429:
-                raise
-            time.sleep(min(float(error.response.headers.get("Retry-After", "1") or 1), MAX_RETRY_AFTER_SECONDS))
-            return provider.make_request(method, list(params))
+        if self._chain_id is not None and provider not in self._trusted:
+            if int(_once_more(provider, "eth_chainId", ())["result"], 16) != self._chain_id:
+                raise Misunderstood("a node of another chain")
+            self._trusted.add(provider)
+        return _once_more(provider, method, params)
 
     def _prefer(self, provider: HTTPProvider) -> None:
         if self._providers[0] is not provider:
             self._providers.remove(provider)
             self._providers.insert(0, provider)
 
-    def chain_id(self) -> int:
-        return int(self.request("eth_chainId"), 16)
-
     def block(self, which: int | Literal["latest", "finalized"]) -> Block | None:
         """None where the network has no such block (or no `finalized` tag)."""
         try:
-            found = self.request("eth_getBlockByNumber", hex(which) if isinstance(which, int) else which, False)
+            return self.request(
+                "eth_getBlockByNumber", hex(which) if isinstance(which, int) else which, False, read=_block
+            )
         except RpcError:
             return None
-        if not found:
-            return None
-        return Block(
-            number=int(found["number"], 16),
-            hash=found["hash"],
-            time=int(found["timestamp"], 16),
-            base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
-        )
 
     def nonce(self, address: str, at: int | Literal["latest", "pending"] = "latest") -> int:
-        return int(self.request("eth_getTransactionCount", address, hex(at) if isinstance(at, int) else at), 16)
+        return self.request("eth_getTransactionCount", address, hex(at) if isinstance(at, int) else at, read=_number)
+
+    def nonce_spent_for_good(self, address: str, final: int) -> int | None:
+        """How many nonces are spent in blocks up to `final`; None where the node keeps no state as old as that."""
+        try:
+            return self.nonce(address, final)
+        except RpcError:
+            return None
 
     def balance(self, address: str) -> int:
         """In wei."""
-        return int(self.request("eth_getBalance", address, "latest"), 16)
+        return self.request("eth_getBalance", address, "latest", read=_number)
 
     def priority_fee(self) -> int:
         """Wei per gas that gets a transaction in now; 1 gwei where the node does not say."""
         try:
-            return int(self.request("eth_maxPriorityFeePerGas"), 16)
+            return self.request("eth_maxPriorityFeePerGas", read=_number)
         except RpcError:
             return 10**9
 
     def receipt(self, transaction_hash: str) -> Receipt | None:
-        found = self.request("eth_getTransactionReceipt", transaction_hash)
-        if not found or found.get("blockNumber") is None:
-            return None
-        return Receipt(
-            hash=transaction_hash,
-            succeeded=int(found["status"], 16) == 1,
-            block_number=int(found["blockNumber"], 16),
-            block_hash=found["blockHash"],
-            logs=found["logs"],
-        )
+        return self.request("eth_getTransactionReceipt", transaction_hash, read=_receipt)
+
+    def transaction(self, transaction_hash: str) -> Sent | None:
+        return self.request("eth_getTransactionByHash", transaction_hash, read=_sent)
+
+    def logs(self, contract: str, topics: Sequence[str], since_block: int) -> list[dict[str, Any]]:
+        """Every log with these topics from a block to the head, asked for in ranges that nodes allow."""
+        head = self.request("eth_blockNumber", read=_number)
+        found: list[dict[str, Any]] = []
+        for start in range(since_block, head + 1, LOG_BLOCKS):
+            asked = {
+                "address": contract,
+                "topics": list(topics),
+                "fromBlock": hex(start),
+                "toBlock": hex(min(head, start + LOG_BLOCKS - 1)),
+            }
+            found += self.request("eth_getLogs", asked, read=list)
+        return found
 
     def call(self, to: str, data: bytes, sender: str | None = None) -> bytes:
         """A view, or a dry run of a call. Raises Reverted with the contract's own error."""
         message = {"to": to, "data": "0x" + data.hex(), **({"from": sender} if sender else {})}
         try:
-            return bytes.fromhex(str(self.request("eth_call", message, "latest"))[2:])
+            return self.request("eth_call", message, "latest", read=lambda result: bytes.fromhex(result[2:]))
         except RpcError as error:
             raise _as_reverted(error) from None
 
     def estimate_gas(self, to: str, data: bytes, sender: str) -> int:
         """Gas the call takes now. Raises Reverted with the contract's own error, RpcError for anything else."""
+        message = {"from": sender, "to": to, "data": "0x" + data.hex()}
         try:
-            return int(self.request("eth_estimateGas", {"from": sender, "to": to, "data": "0x" + data.hex()}), 16)
+            return self.request("eth_estimateGas", message, read=_number)
         except RpcError as error:
             raise _as_reverted(error) from None
 
     def send(self, raw: str) -> Outcome:
         try:
-            self.request("eth_sendRawTransaction", raw)
+            self.request("eth_sendRawTransaction", raw, read=str)
         except NoAnswer:
             return "unknown"
         except RpcError as error:
             return _outcome(error.message.lower())
         return "accepted"
+
+
+def _once_more(provider: HTTPProvider, method: str, params: Sequence[Any]) -> Any:
+    """One try, and a second where the node says 429 and how long to wait."""
+    try:
+        return provider.make_request(RPCEndpoint(method), list(params))
+    except requests.HTTPError as error:
+        if error.response is None or error.response.status_code != 429:
+            raise
+        time.sleep(min(float(error.response.headers.get("Retry-After", "1") or 1), MAX_RETRY_AFTER_SECONDS))
+        return provider.make_request(RPCEndpoint(method), list(params))
+
+
+def _is_overload(error: dict[str, Any]) -> bool:
+    """-32005 is "limit exceeded"; some say it in words. Another URL may have room."""
+    said = str(error.get("message", "")).lower()
+    return error.get("code") == -32005 or "rate limit" in said or "too many requests" in said
+
+
+def _number(result: Any) -> int:
+    return int(result, 16)
+
+
+def _block(found: Any) -> Block | None:
+    if not found:
+        return None
+    return Block(
+        number=int(found["number"], 16),
+        hash=found["hash"],
+        time=int(found["timestamp"], 16),
+        base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
+    )
+
+
+def _receipt(found: Any) -> Receipt | None:
+    if not found or found["blockNumber"] is None:
+        return None
+    return Receipt(
+        hash=found["transactionHash"],
+        succeeded=int(found["status"], 16) == 1,
+        block_number=int(found["blockNumber"], 16),
+        block_hash=found["blockHash"],
+        logs=list(found["logs"]),
+    )
+
+
+def _sent(found: Any) -> Sent | None:
+    if not found:
+        return None
+    return Sent(
+        to_checksum_address(found["from"]), int(found["nonce"], 16), bytes.fromhex(found["input"].removeprefix("0x"))
+    )
 
 
 def _outcome(message: str) -> Outcome:

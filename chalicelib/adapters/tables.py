@@ -89,20 +89,10 @@ class Transactions(Model):
         table_name = "transactions"
         billing_mode = "PAY_PER_REQUEST"
 
-    class Open(GlobalSecondaryIndex["Transactions"]):
-        class Meta:
-            index_name = "open"
-            projection = KeysOnlyProjection()
-
-        open_signer = UnicodeAttribute(hash_key=True, attr_name="openSigner")
-        nonce = NumberAttribute(range_key=True)
-
     signer = UnicodeAttribute(hash_key=True)
     nonce = NumberAttribute(range_key=True)
-    open_signer = UnicodeAttribute(attr_name="openSigner", null=True)
     version = NumberAttribute()
     body = UnicodeAttribute()
-    open = Open()
 
 
 class Publishers(Model):
@@ -159,6 +149,7 @@ class State(Model):
     next_nonce = NumberAttribute(attr_name="nextNonce", null=True)
     lease_holder = UnicodeAttribute(attr_name="leaseHolder", null=True)
     lease_until = NumberAttribute(attr_name="leaseUntil", null=True)
+    settled_below = NumberAttribute(attr_name="settledBelow", null=True)
     expires_at = NumberAttribute(attr_name="expiresAt", null=True)
 
 

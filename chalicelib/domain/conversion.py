@@ -101,6 +101,9 @@ class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, froze
     history: tuple[Happening, ...] = ()
     version: int = 1
 
+    erased_at: int | None = None
+    given_back: dict[str, int] = field(default_factory=dict)
+    """Signer -> the newest of its nonces that gave this conversion back; no late claim of that one or an earlier one counts."""
     @property
     def attributed(self) -> bool:
         return self.attribution.publisher_id is not None

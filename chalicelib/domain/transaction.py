@@ -1,4 +1,4 @@
-"""One transaction of the box's signer: a nonce, what it carries, and every signed attempt to get it onto the network.
+"""One transaction of the box's signer: a nonce, every signed attempt to get it onto the network, and - apart, as cargo - what it carries.
 
 ```
 pending --sent--> sent --receipt--> mined --final--> confirmed
@@ -67,13 +67,11 @@ class Change(Struct, rename="camel", frozen=True):
     detail: str = ""
 
 
-class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
-    signer: str
-    nonce: int
-    kind: Kind
+class Cargo(Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
+    """What a transaction carries. Written with it and never changed; kept apart, for it is many times what each look at it needs."""
+
     calldata: str
     """The call to the contract, in hex."""
-    gas: int
     body: str = ""
     """Of a record or supersede: the batch's body and, in `commitments`, its commitments, in hex; an amend has to show them again."""
     commitments: str = ""
@@ -82,17 +80,31 @@ class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_on
     """For an anchor: the click ids in the order of its Merkle leaves,"""
     leaves: tuple[str, ...] = ()
     """and the leaves in hex, for clicks are forgotten earlier than their anchor."""
+
+
+class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
+    signer: str
+    nonce: int
+    kind: Kind
+    gas: int
     attempts: tuple[Attempt, ...] = ()
     state: State = "pending"
     mined: Mined | None = None
     claimed: bool = False
     """Every member's item names this transaction; until then a restart finishes the claims before anything else."""
+    spent_since: int | None = None
+    """Milliseconds: since when its nonce is seen spent while no receipt of ours is. Usually a node that lags."""
     changes: tuple[Change, ...] = ()
     version: int = 1
 
     @property
     def open(self) -> bool:
         return self.state not in SETTLED
+
+    @property
+    def waits(self) -> bool:
+        """Not on the network yet: one of those in flight."""
+        return self.open and self.mined is None
 
 
 def moved(transaction: Transaction, state: State, at: int, detail: str = "", mined: Mined | None = None) -> Transaction:

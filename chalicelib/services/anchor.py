@@ -1,11 +1,11 @@
 """Clicks onto the network: a Merkle root per period, their sequence gap-free, so that a click cannot vanish later."""
 
 import hashlib
+import logging
 from typing import Any
 
 from chalicelib.adapters.contract import encode_anchor
-from chalicelib.adapters.network import NoAnswer, Reverted
-from chalicelib.adapters.stores.item import LostLease
+from chalicelib.adapters.network import Reverted, RpcError
 from chalicelib.bootstrap import Box
 from chalicelib.domain import merkle
 from chalicelib.domain.click import Click
@@ -14,32 +14,48 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.services import pause, record
 from chalicelib.services.draft import Draft
 from chalicelib.services.present import rfc3339
+from chalicelib.services.turn import Turn, in_turn
+
+log = logging.getLogger(__name__)
 
 MAX_CLICKS = 2_000
 """In one anchor: their ids stand in its transaction's item, which holds 400 KB."""
 
 
 def anchor(box: Box) -> int:
-    """Anchor the clicks that wait once the oldest has waited for the config's period. Returns how many; 0 when another process holds the key or the signer is paused."""
-    with record.signing(box) as holder:
-        if holder is None or pause.paused(box):
-            return 0
-        clicks = box.clicks.unanchored(before=box.now(), limit=MAX_CLICKS)
-        period = box.config.network.anchor_minutes * 60_000
-        if not clicks or (box.now() - clicks[0].clicked_at < period and len(clicks) < MAX_CLICKS):
-            return 0
-        try:
-            record.carry(box, holder, *_drafted(box, clicks))
-        except (NoAnswer, LostLease, Reverted):
-            return 0
-        return len(clicks)
+    """Anchor the clicks that wait once the oldest has waited for the config's period. Returns how many; 0 when another process holds the
+    key or the signer is paused."""
+    return in_turn(box, lambda turn: _anchor(box, turn), 0) if _due(box) else 0
+
+
+def _due(box: Box) -> list[Click]:
+    clicks = box.clicks.unanchored(before=box.now(), limit=MAX_CLICKS)
+    period = box.config.network.anchor_minutes * 60_000
+    is_due = clicks and (box.now() - clicks[0].clicked_at >= period or len(clicks) >= MAX_CLICKS)
+    return clicks if is_due else []
+
+
+def _anchor(box: Box, turn: Turn) -> int:
+    record.ready(box)
+    clicks = _due(box)
+    if not clicks or pause.paused(box):
+        return 0
+    try:
+        record.carry(box, turn.holder, *_drafted(box, clicks))
+    except Reverted as refusal:
+        if not pause.for_refusal(box, refusal):
+            log.error("the contract refuses an anchor of %d clicks: %s", len(clicks), refusal)
+        return 0
+    except RpcError as error:
+        pause.for_error(box, error)
+        return 0
+    return len(clicks)
 
 
 def _drafted(box: Box, clicks: list[Click]) -> tuple[Draft, int]:
     leaves = [leaf(click) for click in clicks]
-    root = merkle.root(leaves)
     start, end = clicks[0].clicked_at // 1000, clicks[-1].clicked_at // 1000
-    calldata = encode_anchor(box.config.merchant.account, root, len(clicks), start, end)
+    calldata = encode_anchor(box.config.merchant.account, merkle.root(leaves), len(clicks), start, end)
     gas = box.network.estimate_gas(box.config.network.contract, calldata, box.signer.address)
     ids = tuple(click.click_id for click in clicks)
     return Draft("anchor", calldata, (), anchored=ids, leaves=tuple(found.hex() for found in leaves)), gas * 13 // 10
@@ -78,7 +94,7 @@ def proof(box: Box, click_id: str) -> dict[str, Any]:
     if where is None or transaction is None or transaction.mined is None or transaction.mined.first_sequence is None:
         state = transaction.state if transaction else "pending"
         return {**shown, **network, "state": state, "final": False}
-    leaves = [bytes.fromhex(found) for found in transaction.leaves]
+    leaves = [bytes.fromhex(found) for found in box.transactions.cargo(where[0], where[1]).leaves]
     return {
         **shown,
         **network,
@@ -87,7 +103,7 @@ def proof(box: Box, click_id: str) -> dict[str, Any]:
         "root": merkle.root(leaves).hex(),
         "index": where[2],
         "proof": [sibling.hex() for sibling in merkle.proof(leaves, where[2])],
-        "count": len(transaction.anchored),
+        "count": len(leaves),
         "sequence": transaction.mined.first_sequence + where[2],
         "transaction": transaction.mined.hash,
         "blockNumber": transaction.mined.block_number,

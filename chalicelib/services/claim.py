@@ -1,7 +1,9 @@
 """Claims: an item names the transaction that carries it, and leaves the outbox by the same update. And the way back."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -9,28 +11,53 @@ from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion, happened
 from chalicelib.domain.outbox import Operation, next_operation
-from chalicelib.domain.transaction import Member, Transaction
+from chalicelib.domain.transaction import Cargo, Member, Transaction
+from chalicelib.services.crashpoint import reached
 
+T = TypeVar("T")
 MAX_RACES = 50
+WRITERS = 8
+"""Items are independent of each other, and each write waits for the table alone."""
 
 
-def finish(box: Box, transaction: Transaction) -> Transaction:
-    """Make every member's item name the transaction. Safe to repeat; done once and for all when `claimed` is stored."""
+def finish(
+    box: Box, transaction: Transaction, cargo: Cargo | None = None, known: Mapping[str, Conversion] | None = None
+) -> Transaction:
+    """Make every member's item name the transaction. Safe to repeat; done once and for all when `claimed` is stored.
+
+    `known` are conversions as just read: one that nobody has changed since is written without reading it again.
+    """
     if transaction.claimed:
         return transaction
-    for conversion_id, members in _by_conversion(transaction.members):
-        _change(box, conversion_id, partial(_claimed, members))
-    for leaf, click_id in enumerate(transaction.anchored):
-        box.clicks.claim(click_id, (transaction.signer, transaction.nonce, leaf))
+    cargo = cargo or box.transactions.cargo(transaction.signer, transaction.nonce)
+    key = (transaction.signer, transaction.nonce)
+
+    def claim(owned: tuple[str, list[Member]]) -> None:
+        conversion_id, members = owned
+        _change(box, conversion_id, partial(_claimed, key, members), (known or {}).get(conversion_id))
+        reached("amid-claims")
+
+    def claim_click(numbered: tuple[int, str]) -> None:
+        leaf, click_id = numbered
+        box.clicks.claim(click_id, (*key, leaf))
+
+    _each(claim, _by_conversion(cargo.members))
+    _each(claim_click, list(enumerate(cargo.anchored)))
     return box.transactions.update(replace(transaction, claimed=True))
 
 
 def give_back(box: Box, transaction: Transaction, why: str) -> None:
     """The transaction will never do its work: each member is as it was before, and in the outbox again."""
-    for conversion_id, members in _by_conversion(transaction.members):
-        _change(box, conversion_id, partial(_given_back, box, members, why))
-    for click_id in transaction.anchored:
-        box.clicks.give_back(click_id)
+    cargo = box.transactions.cargo(transaction.signer, transaction.nonce)
+    key = (transaction.signer, transaction.nonce)
+
+    def give(owned: tuple[str, list[Member]]) -> None:
+        conversion_id, members = owned
+        _change(box, conversion_id, partial(_given_back, box, key, members, why), at_once=True)
+        reached("amid-give-back")
+
+    _each(give, _by_conversion(cargo.members))
+    _each(box.clicks.give_back, list(cargo.anchored))
 
 
 def refuse(box: Box, operation: Operation, conversion: Conversion, reason: str) -> None:
@@ -56,9 +83,18 @@ def refuse(box: Box, operation: Operation, conversion: Conversion, reason: str) 
     _change(box, conversion.conversion_id, refused)
 
 
-def _change(box: Box, conversion_id: str, change: Callable[[Conversion], Conversion]) -> None:
+def _change(
+    box: Box,
+    conversion_id: str,
+    change: Callable[[Conversion], Conversion],
+    known: Conversion | None = None,
+    *,
+    at_once: bool = False,
+) -> None:
+    """`at_once`: it has waited for its batch before and goes with the next one."""
     for _ in range(MAX_RACES):
-        held = box.conversions.get(conversion_id)
+        held = known or box.conversions.get(conversion_id)
+        known = None
         if held is None:
             return
         changed = change(held)
@@ -66,14 +102,18 @@ def _change(box: Box, conversion_id: str, change: Callable[[Conversion], Convers
             return
         wanted = next_operation(changed, hold_unverified=box.config.tracking.hold_unverified) is not None
         try:
-            box.conversions.update(changed, box.now() if wanted else None)
+            since = held.created_at if at_once else box.now()
+            box.conversions.update(changed, since if wanted else None)
             return
         except Stale:
             continue
     raise Stale(conversion_id)
 
 
-def _claimed(members: list[Member], held: Conversion) -> Conversion:
+def _claimed(key: tuple[str, int], members: list[Member], held: Conversion) -> Conversion:
+    signer, nonce = key
+    if held.given_back.get(signer, -1) >= nonce:
+        return held
     entries = list(held.entries)
     for member in members:
         if member.number == len(entries):
@@ -83,7 +123,11 @@ def _claimed(members: list[Member], held: Conversion) -> Conversion:
     return held if tuple(entries) == held.entries else replace(held, entries=tuple(entries))
 
 
-def _given_back(box: Box, members: list[Member], why: str, held: Conversion) -> Conversion:
+def _given_back(box: Box, key: tuple[str, int], members: list[Member], why: str, held: Conversion) -> Conversion:
+    """Nothing stands on top of what is taken away: a change is only sent once what it changes is final."""
+    signer, nonce = key
+    if held.given_back.get(signer, -1) >= nonce:
+        return held
     entries = list(held.entries)
     for member in reversed(members):
         if member.number >= len(entries) or entries[member.number] != member.entry:
@@ -92,9 +136,8 @@ def _given_back(box: Box, members: list[Member], why: str, held: Conversion) -> 
             del entries[member.number]
         else:
             entries[member.number] = member.before
-    if tuple(entries) == held.entries:
-        return held
-    return happened(replace(held, entries=tuple(entries)), box.now(), "re-queued", "network", why)
+    returned = replace(held, entries=tuple(entries), given_back={**held.given_back, signer: nonce})
+    return happened(returned, box.now(), "re-queued", "network", why)
 
 
 def _by_conversion(members: Iterable[Member]) -> list[tuple[str, list[Member]]]:
@@ -102,3 +145,18 @@ def _by_conversion(members: Iterable[Member]) -> list[tuple[str, list[Member]]]:
     for member in members:
         grouped.setdefault(member.conversion_id, []).append(member)
     return list(grouped.items())
+
+
+def _each(write: Callable[[T], None], items: list[T]) -> None:
+    """Every item, some at a time. What a failure leaves undone, the next turn does."""
+    if len(items) < WRITERS:
+        for item in items:
+            write(item)
+        return
+    for done in [_writers().submit(write, item) for item in items]:
+        done.result()
+
+
+@cache
+def _writers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WRITERS, thread_name_prefix="claim")

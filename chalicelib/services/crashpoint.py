@@ -10,6 +10,7 @@ from chalicelib.settings import settings
 POINTS = (
     "before-reserve",
     "after-reserve",
+    "amid-claims",
     "after-claim",
     "before-store",
     "after-store",
@@ -20,7 +21,9 @@ POINTS = (
     "before-confirmed",
     "after-confirmed",
     "before-give-back",
+    "amid-give-back",
     "after-give-back",
+    "before-settle",
 )
 
 

@@ -17,15 +17,15 @@ from chalicelib.domain.outbox import Operation
 from chalicelib.domain.party import Agreement
 from chalicelib.domain.payload import public_payload
 from chalicelib.domain.report import Line
-from chalicelib.domain.transaction import Kind, Member
+from chalicelib.domain.transaction import Cargo, Kind, Member
 
-MAX_DECISIONS = 100
-"""Conversions in one decide call: scattered ones take 48 bits each and 64 bytes a batch, of the contract's 4,096 bytes."""
+MAX_DECISIONS = 64
+"""Conversions in one decide call: each of another batch takes 64 bytes, of the contract's 4,096."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A call not yet given a nonce. Entries in `members` name signer and nonce "" and -1 until `numbered`."""
+    """A call not yet given a nonce. Entries in `members` name signer "" and nonce -1 until `cargo` numbers them."""
 
     kind: Kind
     calldata: bytes
@@ -36,9 +36,20 @@ class Draft:
     leaves: tuple[str, ...] = ()
     """Click ids and Merkle leaves, for an anchor."""
 
-    def numbered(self, signer: str, nonce: int) -> tuple[Member, ...]:
-        """The members with the transaction that will carry them."""
-        return tuple(replace(member, entry=_numbered(member, signer, nonce)) for member in self.members)
+    @property
+    def conversion_ids(self) -> frozenset[str]:
+        return frozenset(member.conversion_id for member in self.members)
+
+    def cargo(self, signer: str, nonce: int) -> Cargo:
+        """As the transaction of that nonce carries it."""
+        return Cargo(
+            calldata=self.calldata.hex(),
+            body=self.body.hex(),
+            commitments=self.commitments.hex(),
+            members=tuple(numbered(member, signer, nonce) for member in self.members),
+            anchored=self.anchored,
+            leaves=self.leaves,
+        )
 
 
 def draft(box: Box, operation: Operation, conversions: Sequence[Conversion]) -> Draft:
@@ -59,7 +70,7 @@ def _record(box: Box, conversions: Sequence[Conversion]) -> Draft:
 
 
 def _supersede(box: Box, conversions: Sequence[Conversion]) -> Draft:
-    batch, new = _batch(box, conversions)
+    batch, new = _batch(box, conversions[:MAX_DECISIONS])
     superseded = {member.conversion_id for member in new}
     old = [c for c in conversions if c.conversion_id in superseded]
     changes = _changes(old, [Change(0, "rejected", SUPERSEDED)] * len(old))
@@ -94,8 +105,7 @@ def _decide(box: Box, conversions: Sequence[Conversion]) -> Draft:
 def _amend(box: Box, conversions: Sequence[Conversion]) -> Draft:
     """All of one batch: the call shows that batch's body again."""
     first = conversions[0].entries[-1]
-    carrier = box.transactions.get(first.signer, first.nonce)
-    assert carrier is not None, "an entry names a transaction that was stored before it"
+    carrier = box.transactions.cargo(first.signer, first.nonce)
     amendments: list[Amendment] = []
     members: list[Member] = []
     for conversion in conversions:
@@ -201,7 +211,8 @@ def _agreements(box: Box, conversions: Sequence[Conversion]) -> dict[str, Agreem
     return {agreement_id: found for agreement_id in ids if (found := box.agreements.get(agreement_id))}
 
 
-def _numbered(member: Member, signer: str, nonce: int) -> Entry:
+def numbered(member: Member, signer: str, nonce: int) -> Member:
+    """The member with the transaction that carries it."""
     if member.before is None:
-        return replace(member.entry, signer=signer, nonce=nonce)
-    return replace(member.entry, last_change=(signer, nonce))
+        return replace(member, entry=replace(member.entry, signer=signer, nonce=nonce))
+    return replace(member, entry=replace(member.entry, last_change=(signer, nonce)))

@@ -9,11 +9,12 @@ from chalicelib.adapters.network import Reverted, RpcError
 from chalicelib.bootstrap import Box
 
 Cause = Literal["out_of_funds", "key_revoked"]
-STATE = "signer-pause"
 EXPLAINED: dict[Cause, str] = {
     "out_of_funds": "The signer's account cannot pay for gas. Send it funds; signing resumes by itself.",
     "key_revoked": "The merchant's account revoked this key or its term is over. Authorise a key; signing resumes by itself.",
 }
+USUAL_GAS = 1_000_000
+"""What an account must be able to pay for when nothing of it is under way."""
 
 
 class Pause(Struct, rename="camel"):
@@ -25,23 +26,24 @@ class Pause(Struct, rename="camel"):
 
 def paused(box: Box) -> bool:
     """Whether signing must wait. Looks at the cause again each time, and ends the pause when it is gone."""
-    kept = box.state.read(STATE, Pause)
-    if kept is None or kept.cause is None:
+    why = cause(box)
+    if why is None:
         return False
-    if _still(box, kept.cause):
+    if _lacks_funds(box) if why == "out_of_funds" else _is_revoked(box):
         return True
-    box.state.write(STATE, Pause(None, box.now()))
+    box.state.write(_state(box), Pause(None, box.now()))
     return False
 
 
 def cause(box: Box) -> Cause | None:
-    kept = box.state.read(STATE, Pause)
+    """As last found, without asking the network."""
+    kept = box.state.read(_state(box), Pause)
     return kept.cause if kept else None
 
 
 def begin(box: Box, why: Cause) -> None:
     if cause(box) != why:
-        box.state.write(STATE, Pause(why, box.now()))
+        box.state.write(_state(box), Pause(why, box.now()))
 
 
 def for_refusal(box: Box, refusal: Reverted) -> bool:
@@ -50,26 +52,38 @@ def for_refusal(box: Box, refusal: Reverted) -> bool:
     if named is not None and named.name == "NotAuthorised":
         begin(box, "key_revoked")
         return True
-    return for_message(box, refusal.message)
+    return _for_message(box, refusal.message)
 
 
-def for_error(box: Box, error: RpcError) -> None:
-    for_message(box, error.message)
+def for_error(box: Box, error: RpcError) -> bool:
+    """Whether the node says no for want of funds; then signing is paused."""
+    return _for_message(box, error.message)
 
 
-def for_message(box: Box, message: str) -> bool:
+def _for_message(box: Box, message: str) -> bool:
     if "insufficient funds" in message.lower():
         begin(box, "out_of_funds")
         return True
     return False
 
 
-def _still(box: Box, why: Cause) -> bool:
+def _state(box: Box) -> str:
+    return f"signer-pause#{box.signer.address}"
+
+
+def _lacks_funds(box: Box) -> bool:
+    """Against what the first transaction under way was offered for, so that it does not resume only to stop again."""
     address = box.signer.address
-    if why == "out_of_funds":
+    waiting = next((found for found in box.transactions.open(address) if found.waits and found.attempts), None)
+    if waiting is not None:
+        needed = waiting.gas * waiting.attempts[-1].max_fee
+    else:
         latest = box.network.block("latest")
-        price = 2 * (latest.base_fee if latest else 0) + box.network.priority_fee()
-        return box.network.balance(address) < price * 1_000_000
+        needed = USUAL_GAS * (2 * (latest.base_fee if latest else 0) + box.network.priority_fee())
+    return box.network.balance(address) < needed
+
+
+def _is_revoked(box: Box) -> bool:
     views = NetworkViews(lambda data: box.network.call(box.config.network.contract, data))
     latest = box.network.block("latest")
-    return views.key_expiry(box.config.merchant.account, address) <= (latest.time if latest else 0)
+    return views.key_expiry(box.config.merchant.account, box.signer.address) <= (latest.time if latest else 0)

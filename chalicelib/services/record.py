@@ -1,177 +1,128 @@
-"""The signer: from the outbox to signed bytes on their way. One at a time per key, by a lease that a dead holder loses.
+"""The signer: from the outbox to signed bytes on their way.
 
 Each step is safe to repeat after a crash at any point:
 
     1 reserve  nonce and batch in one write          a batch without a nonce does not exist
-    2 claim    each item names its transaction       finished first thing on the next run, from the transaction alone
+    2 claim    each item names its transaction       finished first thing on the next turn, from the transaction alone
     3 sign     bytes stored before they are sent     what was never stored was never sent
     4 send     a time-out means "maybe sent"         the same bytes are sent again
 """
 
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
+from functools import partial
 
-from chalicelib.adapters.contract import decode_error
-from chalicelib.adapters.network import NoAnswer, Reverted, RpcError
-from chalicelib.adapters.stores.item import LostLease
-from chalicelib.adapters.stores.state import signer_state
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
-from chalicelib.domain.outbox import Operation, last_transaction, next_operation
-from chalicelib.domain.transaction import Member, Transaction
-from chalicelib.services import claim, pause, send
+from chalicelib.domain.transaction import Change, Transaction
+from chalicelib.services import adopt, claim, pause, send
 from chalicelib.services.crashpoint import reached
-from chalicelib.services.draft import Draft, draft
+from chalicelib.services.cut import Waiting
+from chalicelib.services.draft import Draft
+from chalicelib.services.follow import follow, look
+from chalicelib.services.turn import RUN_MS, Turn, in_turn
 
 MAX_IN_FLIGHT = 16
-LEASE_MS = 90_000
-GAS_MARGIN = 130
-"""Per cent of the estimate: the state may change between estimate and block."""
-GAS_CAP = 16_000_000
-"""Below the 16,777,216 gas that a transaction may take (EIP-7825)."""
-ORDER: tuple[Operation, ...] = ("record", "supersede", "amend", "decide")
-
-
-@contextmanager
-def signing(box: Box) -> Iterator[str | None]:
-    """The lease on this box's key: yields our name as its holder, or None while another process holds it."""
-    holder = secrets.token_hex(8)
-    name = signer_state(box.signer.address)
-    taken = box.state.lease(name, holder, box.now(), box.now() + LEASE_MS)
-    try:
-        yield holder if taken else None
-    finally:
-        if taken:
-            box.state.release(name, holder)
+"""Transactions not yet mined: nodes keep some 16 to 64 of one account."""
+LINGER_MS = 2_000
+"""A batch that is due this soon is waited for - without the key, which others may want - and not left to the schedule."""
+NOTHING: tuple[int, int | None] = (0, None)
+POLL_MS = 500
 
 
 def record(box: Box) -> int:
-    """Send what is due. Returns how many transactions were sent; 0 when another process is at it or the signer is paused."""
-    with signing(box) as holder:
-        if holder is None:
-            return 0
-        try:
-            return _send_due(box, holder)
-        except (NoAnswer, LostLease):
-            return 0
+    """Send what is due, and what will be in a moment. Returns how many transactions were sent; 0 while another process is at it or the
+    signer is paused."""
+    ends_at = box.now() + RUN_MS
+    total, due_in = in_turn(box, partial(send_due, box), NOTHING)
+    while due_in is not None and due_in <= LINGER_MS and box.now() < ends_at:
+        time.sleep(due_in / 1000)
+        sent, due_in = in_turn(box, partial(send_due, box), NOTHING)
+        total += sent
+    return total
 
 
-def _send_due(box: Box, holder: str) -> int:
-    in_flight = box.transactions.open(box.signer.address)
-    for transaction in in_flight:
-        claim.finish(box, transaction)
-    if pause.paused(box):
-        return 0
-    _align_nonce(box)
-    sent = 0
-    for transaction in in_flight:
-        if not transaction.attempts:
-            send.first(box, transaction)
-            sent += 1
-    while len(in_flight) + sent < MAX_IN_FLIGHT and (cut := _cut(box)) is not None:
+def send_due(box: Box, turn: Turn) -> tuple[int, int | None]:
+    """(how many were sent, milliseconds until the next batch is due). Where the window is full, look after it to make room."""
+    total = 0
+    while not turn.over:
+        turn.prolong()
+        room, begun = ready(box)
+        total += begun
         if pause.paused(box):
             break
-        carry(box, holder, *cut)
+        if room <= 0:
+            time.sleep(POLL_MS / 1000)
+            follow(box)
+            continue
+        waiting = Waiting(box, room)
+        sent = _send(box, turn, waiting, room)
+        total += sent
+        if not sent:
+            return total, waiting.due_in()
+    return total, None
+
+
+def ready(box: Box) -> tuple[int, int]:
+    """What a crash left half done comes first, then the nonce. Returns (how many more may be in flight, how many were sent)."""
+    begun = box.transactions.open(box.signer.address)
+    sent = 0
+    for transaction in begun:
+        finished = claim.finish(box, transaction)
+        if not finished.attempts and not pause.paused(box):
+            send.first(box, finished)
+            sent += 1
+    _align_nonce(box)
+    return MAX_IN_FLIGHT - sum(transaction.waits for transaction in begun), sent
+
+
+def _send(box: Box, turn: Turn, waiting: Waiting, room: int) -> int:
+    sent = 0
+    while sent < room and not turn.over and (call := waiting.next_call()) is not None:
+        turn.prolong()
+        carry(box, turn.holder, *call, waiting.known)
         sent += 1
+        if pause.cause(box):
+            break
     return sent
 
 
 def _align_nonce(box: Box) -> None:
-    """Start a fresh key where the network says, and step over nonces that were spent from outside."""
+    """Start a fresh key where the network says, and step over nonces spent from outside.
+
+    Only over those that are spent for good: a node that is ahead of the others, or lies, would otherwise make us leave a gap that
+    nothing fills. Before that they cost a transaction that is found lost, and its batch goes again.
+    """
     address = box.signer.address
-    on_network = box.network.nonce(address)
-    box.state.start_nonce(address, on_network)
     counted = box.state.next_nonce(address)
-    if counted is not None and counted < on_network:
-        box.state.skip_nonces(address, counted, on_network)
+    if counted is None:
+        box.state.start_nonce(address, box.network.nonce(address))
+        return
+    if counted >= box.network.nonce(address):
+        return
+    spent_for_good = box.network.nonce_spent_for_good(address, look(box).final)
+    if spent_for_good is not None and counted < spent_for_good:
+        adopt.unknown(box, _last_known_block(box, counted))
+        box.state.skip_nonces(address, counted, spent_for_good)
 
 
-def carry(box: Box, holder: str, work: Draft, gas: int) -> None:
+def _last_known_block(box: Box, counted: int) -> int:
+    before = box.transactions.get(box.signer.address, counted - 1)
+    return before.mined.block_number if before is not None and before.mined is not None else 0
+
+
+def carry(box: Box, holder: str, work: Draft, gas: int, known: Mapping[str, Conversion] | None = None) -> None:
+    """Give a call its nonce and see it off. Raises LostLease."""
     address = box.signer.address
     nonce = box.state.next_nonce(address)
     assert nonce is not None, "aligned before anything is cut"
+    cargo = work.cargo(address, nonce)
     transaction = Transaction(
-        signer=address,
-        nonce=nonce,
-        kind=work.kind,
-        calldata=work.calldata.hex(),
-        body=work.body.hex(),
-        commitments=work.commitments.hex(),
-        gas=gas,
-        members=work.numbered(address, nonce),
-        anchored=work.anchored,
-        leaves=work.leaves,
+        signer=address, nonce=nonce, kind=work.kind, gas=gas, changes=(Change("pending", box.now()),)
     )
     reached("before-reserve")
-    box.transactions.reserve(transaction, holder)
+    box.transactions.reserve(transaction, cargo, holder)
     reached("after-reserve")
-    claimed = claim.finish(box, transaction)
+    claimed = claim.finish(box, transaction, cargo, known)
     reached("after-claim")
-    send.first(box, claimed)
-
-
-def _cut(box: Box) -> tuple[Draft, int] | None:
-    """The next call worth sending and its gas, None when nothing is due or can go yet."""
-    network, now = box.config.network, box.now()
-    waiting: dict[Operation, list[tuple[int, Conversion]]] = {operation: [] for operation in ORDER}
-    for since, conversion in box.conversions.outbox(limit=4 * network.batch_size):
-        operation = next_operation(conversion, hold_unverified=box.config.tracking.hold_unverified)
-        if operation is None:
-            box.conversions.update(conversion, None)
-        elif operation == "record" or _is_mined(box, conversion):
-            waiting[operation].append((since, conversion))
-    for operation in ORDER:
-        due = waiting[operation]
-        full = len(due) >= network.batch_size
-        if due and (full or now - due[0][0] >= network.batch_seconds * 1000):
-            conversions = [conversion for _, conversion in due[: network.batch_size]]
-            if (cut := _acceptable(box, operation, conversions)) is not None:
-                return cut
-    return None
-
-
-def _is_mined(box: Box, conversion: Conversion) -> bool:
-    """Whether the entry to change is on the network by now. It names batch and place, not sequence, so a reorg cannot misdirect it."""
-    entry = conversion.entries[-1]
-    keys = {(entry.signer, entry.nonce), last_transaction(entry)}
-    return all(t.mined is not None and not t.mined.reverted for t in box.transactions.many(keys).values())
-
-
-def _acceptable(box: Box, operation: Operation, conversions: Sequence[Conversion]) -> tuple[Draft, int] | None:
-    """A call that the contract accepts, found by asking the node; what it refuses is set aside with the reason."""
-    left = list(conversions)
-    while left:
-        work = draft(box, operation, left)
-        try:
-            gas = box.network.estimate_gas(box.config.network.contract, work.calldata, box.signer.address)
-            return work, min(gas * GAS_MARGIN // 100, GAS_CAP)
-        except Reverted as refusal:
-            if pause.for_refusal(box, refusal):
-                return None
-            left = _without_refused(box, operation, work, left, refusal)
-        except RpcError as error:
-            pause.for_error(box, error)
-            return None
-    return None
-
-
-def _without_refused(
-    box: Box, operation: Operation, work: Draft, left: list[Conversion], refusal: Reverted
-) -> list[Conversion]:
-    """Set aside the conversion that the contract names; where it names none, halve until one is left."""
-    named = decode_error(refusal.data)
-    members = {member.conversion_id for member in work.members}
-    tried = [conversion for conversion in left if conversion.conversion_id in members]
-    if len(tried) > 1 and named is not None and named.entry is not None and operation == "record":
-        owner = next((m.conversion_id for m in reversed(_by_place(work)) if m.entry.index <= named.entry), None)
-        tried = [c for c in tried if c.conversion_id == owner] or tried
-    if len(tried) > 1:
-        return tried[: len(tried) // 2]
-    reason = named.name if named is not None else refusal.message
-    claim.refuse(box, operation, tried[0], reason)
-    return [conversion for conversion in left if conversion is not tried[0]]
-
-
-def _by_place(work: Draft) -> list[Member]:
-    return sorted(work.members, key=lambda member: member.entry.index)
+    send.first(box, claimed, cargo.calldata)

@@ -13,19 +13,16 @@ from chalicelib.services.crashpoint import reached
 BUMP_PERCENT = 13
 """Nodes demand 10 % more on both fees to replace a transaction, some 12.5 %."""
 GWEI = 10**9
-NOOP_GAS = 21_000
 
 
-def first(box: Box, transaction: Transaction) -> Transaction:
+def first(box: Box, transaction: Transaction, calldata: str | None = None) -> Transaction:
     """Sign, store, send. For a transaction without an attempt."""
-    return again(box, _attempted(box, transaction, noop=False))
+    return again(box, _attempted(box, transaction, noop=False, calldata=calldata))
 
 
 def bump(box: Box, transaction: Transaction, *, noop: bool = False) -> Transaction:
-    """A further attempt with both fees raised, up to the config's cap; at the cap the last bytes are sent again instead."""
-    last = transaction.attempts[-1]
-    cap = box.config.network.max_fee_gwei * GWEI
-    if last.max_fee >= cap and last.noop == noop:
+    """A further attempt with both fees raised. Where the config's cap leaves no room for that, the last bytes are sent again."""
+    if _bumped(transaction.attempts[-1].max_fee) > fee_cap(box):
         return again(box, transaction)
     return again(box, _attempted(box, transaction, noop=noop))
 
@@ -42,13 +39,20 @@ def again(box: Box, transaction: Transaction) -> Transaction:
     return transaction
 
 
+def fee_cap(box: Box) -> int:
+    """Wei per gas that the config allows at most."""
+    return box.config.network.max_fee_gwei * GWEI
+
+
 def _said(outcome: Outcome) -> str:
     return "" if outcome == "accepted" else "no answer: may have arrived" if outcome == "unknown" else outcome
 
 
-def _attempted(box: Box, transaction: Transaction, *, noop: bool) -> Transaction:
+def _attempted(box: Box, transaction: Transaction, *, noop: bool, calldata: str | None = None) -> Transaction:
+    if calldata is None:
+        calldata = box.transactions.cargo(transaction.signer, transaction.nonce).calldata
     max_fee, priority_fee = _fees(box, transaction)
-    signed = sign(box, transaction, max_fee, priority_fee, noop=noop)
+    signed = sign(box, transaction, calldata, max_fee, priority_fee, noop=noop)
     reached("before-store")
     stored = box.transactions.update(replace(transaction, attempts=(*transaction.attempts, signed)))
     reached("after-store")
@@ -64,26 +68,31 @@ def _fees(box: Box, transaction: Transaction) -> tuple[int, int]:
         last = transaction.attempts[-1]
         max_fee = max(max_fee, _bumped(last.max_fee))
         priority_fee = max(priority_fee, _bumped(last.priority_fee))
-    cap = box.config.network.max_fee_gwei * GWEI
-    return min(max_fee, cap), min(priority_fee, cap)
+    max_fee = min(max_fee, fee_cap(box))
+    return max_fee, min(priority_fee, max_fee)
 
 
 def _bumped(fee: int) -> int:
     return fee * (100 + BUMP_PERCENT) // 100 + 1
 
 
-def sign(box: Box, transaction: Transaction, max_fee: int, priority_fee: int, *, noop: bool = False) -> Attempt:
-    """An EIP-1559 transaction, encoded here because a KMS signer gives only (parity, r, s) over a digest."""
+def sign(
+    box: Box, transaction: Transaction, calldata: str, max_fee: int, priority_fee: int, *, noop: bool = False
+) -> Attempt:
+    """An EIP-1559 transaction, encoded here because a KMS signer gives only (parity, r, s) over a digest.
+
+    A no-op has the same gas limit: what a plain transfer takes differs from network to network, and only what is used is paid.
+    """
     to = box.signer.address if noop else box.config.network.contract
     fields: list[object] = [
         box.config.network.chain_id,
         transaction.nonce,
         priority_fee,
         max_fee,
-        NOOP_GAS if noop else transaction.gas,
+        transaction.gas,
         bytes.fromhex(to[2:]),
         0,
-        b"" if noop else bytes.fromhex(transaction.calldata),
+        b"" if noop else bytes.fromhex(calldata),
         [],
     ]
     unsigned = b"\x02" + rlp.encode(fields)

@@ -12,7 +12,10 @@ from chalicelib.adapters import tables
 from chalicelib.adapters.stores.days import day_of, day_slot, days, slot_of
 from chalicelib.adapters.stores.item import Exists, Stale, condition_failed, dump, read
 from chalicelib.adapters.tables import Conversions
-from chalicelib.domain.conversion import Conversion
+from chalicelib.domain.conversion import TEST_DAYS, Conversion
+
+CHANGE = "c"
+"""Begins the outbox slots of conversions that the network holds already."""
 
 
 class ConversionStore:
@@ -55,14 +58,14 @@ class ConversionStore:
     def outbox(self, limit: int) -> list[tuple[int, Conversion]]:
         """(since, conversion) of the oldest markers, at most `limit`, each checked against the item itself, for the index may lag."""
         keys: list[tuple[int, str]] = []
-        for slot in range(tables.OUTBOX_SLOTS):
-            rows = Conversions.outbox.query(str(slot), limit=limit)
-            keys += [(int(row.outbox_since), row.conversion_id) for row in rows]
-        oldest = sorted(keys)[:limit]
+        for kind in ("", CHANGE):
+            keys += sorted(key for slot in range(tables.OUTBOX_SLOTS) for key in _marked(f"{kind}{slot}", limit))[
+                :limit
+            ]
         found = {
-            item.conversion_id: item for item in Conversions.batch_get([key for _, key in oldest], consistent_read=True)
+            item.conversion_id: item for item in Conversions.batch_get([key for _, key in keys], consistent_read=True)
         }
-        items = [found[key] for _, key in oldest if key in found]
+        items = [found[key] for _, key in sorted(keys) if key in found]
         return [(int(item.outbox_since), _conversion(item)) for item in items if item.outbox_slot is not None]
 
     def newest(
@@ -77,10 +80,15 @@ class ConversionStore:
 
     def _slot_rows(self, day_slot: str, after: tuple[int, str] | None) -> Iterator[tuple[int, str, str | None]]:
         bound = None if after is None else Conversions.created_at <= after[0]
-        for row in Conversions.by_day.query(day_slot, bound, scan_index_forward=False, page_size=200):
-            key = (int(row.created_at), row.conversion_id)
-            if after is None or key < after:
-                yield (*key, row.publisher_id)
+        rows = Conversions.by_day.query(day_slot, bound, scan_index_forward=False, page_size=1000)
+        keys = ((int(row.created_at), row.conversion_id, row.publisher_id) for row in rows)
+        return [key for key in keys if after is None or key[:2] < after]
+
+
+def _marked(slot: str, limit: int) -> Iterator[tuple[int, str]]:
+    """The oldest of one slot. A slot holds a sixteenth of what waits, give or take: four times that is read at most."""
+    for row in Conversions.outbox.query(slot, limit=max(25, limit * 4 // tables.OUTBOX_SLOTS)):
+        yield int(row.outbox_since), row.conversion_id
 
 
 def _conversion(item: Conversions) -> Conversion:
@@ -91,10 +99,11 @@ def _conversion_item(conversion: Conversion, wanted_since: int | None) -> Conver
     key = conversion.conversion_id
     return Conversions(
         conversion_id=key,
+    slot = f"{CHANGE if conversion.entries else ''}{slot_of(key, tables.OUTBOX_SLOTS)}"
         publisher_id=conversion.attribution.publisher_id,
         day_slot=day_slot(conversion.created_at, key),
         created_at=conversion.created_at,
-        outbox_slot=None if wanted_since is None else str(slot_of(key, tables.OUTBOX_SLOTS)),
+        outbox_slot=None if wanted_since is None else slot,
         outbox_since=wanted_since,
         expires_at=conversion.created_at // 1000 + 7 * 86_400 if conversion.is_test else None,
         version=conversion.version,

@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from pynamodb.exceptions import PutError, UpdateError
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.adapters.stores.item import condition_failed, dump, read
 from chalicelib.adapters.tables import State
@@ -41,40 +42,32 @@ class StateStore:
     def start_nonce(self, signer: str, nonce: int) -> None:
         """Set the counter where it was never set: a fresh key starts at what the network says."""
         never_counted = State.next_nonce.does_not_exist()
-        try:
-            State(signer_state(signer)).update(actions=[State.next_nonce.set(nonce)], condition=never_counted)
-        except UpdateError as error:
-            if not condition_failed(error):
-                raise
+        self._update_if(signer_state(signer), [State.next_nonce.set(nonce)], never_counted)
 
     def skip_nonces(self, signer: str, counted: int, to: int) -> None:
-        """Step over nonces that the network says are spent."""
+        """Step over nonces that the network says are spent for good."""
         nobody_counted_on = State.next_nonce == counted
-        try:
-            State(signer_state(signer)).update(actions=[State.next_nonce.set(to)], condition=nobody_counted_on)
-        except UpdateError as error:
-            if not condition_failed(error):
-                raise
+        self._update_if(signer_state(signer), [State.next_nonce.set(to)], nobody_counted_on)
+
+    def settle_below(self, signer: str, nonce: int) -> None:
+        """Remember that every transaction below `nonce` is settled. That stays true, so the number only ever grows."""
+        it_grows = State.settled_below.does_not_exist() | (State.settled_below < nonce)
+        self._update_if(signer_state(signer), [State.settled_below.set(nonce)], it_grows)
 
     def lease(self, name: str, holder: str, now: int, until: int) -> bool:
         """Take or prolong a lease (milliseconds). False while another holder's lasts."""
         free_or_ours = State.lease_holder.does_not_exist() | (State.lease_holder == holder) | (State.lease_until < now)
+        return self._update_if(name, [State.lease_holder.set(holder), State.lease_until.set(until)], free_or_ours)
+
+    def release(self, name: str, holder: str) -> None:
+        lease_is_ours = State.lease_holder == holder
+        self._update_if(name, [State.lease_holder.remove(), State.lease_until.remove()], lease_is_ours)
+
+    def _update_if(self, name: str, actions: list[Any], condition: Condition) -> bool:
         try:
-            State(name).update(
-                actions=[State.lease_holder.set(holder), State.lease_until.set(until)], condition=free_or_ours
-            )
+            State(name).update(actions=actions, condition=condition)
         except UpdateError as error:
             if condition_failed(error):
                 return False
             raise
         return True
-
-    def release(self, name: str, holder: str) -> None:
-        lease_is_ours = State.lease_holder == holder
-        try:
-            State(name).update(
-                actions=[State.lease_holder.remove(), State.lease_until.remove()], condition=lease_is_ours
-            )
-        except UpdateError as error:
-            if not condition_failed(error):
-                raise

@@ -1,5 +1,12 @@
-"""Transactions of the signer: a nonce is taken and its batch stored in one write."""
+"""Transactions of the signer: a nonce is taken, and its batch stored, in one write.
 
+Each is two items: the transaction, looked at often, and under `cargo#<signer>` what it carries, packed and written once. What is
+open is found by a consistent read of the table itself: an index may lag, and a batch that a restart does not see would be recorded
+twice.
+"""
+
+import base64
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,10 +16,10 @@ from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.adapters.stores.item import LostLease, Stale, condition_failed, dump, read
+from chalicelib.adapters.stores.item import Exists, LostLease, Stale, condition_failed, dump, read
 from chalicelib.adapters.stores.state import signer_state
 from chalicelib.adapters.tables import State, Transactions
-from chalicelib.domain.transaction import Transaction
+from chalicelib.domain.transaction import Cargo, Transaction
 
 
 class TransactionStore:
@@ -28,7 +35,14 @@ class TransactionStore:
             else {}
         )
 
-    def reserve(self, transaction: Transaction, holder: str) -> None:
+    def cargo(self, signer: str, nonce: int) -> Cargo:
+        """What a stored transaction carries. Raises LookupError when there is no such transaction."""
+        item = read(Transactions, _cargo_key(signer), nonce)
+        if item is None:
+            raise LookupError(f"no transaction {nonce} of {signer}")
+        return msgspec.json.decode(zlib.decompress(base64.b64decode(item.body)), type=Cargo)
+
+    def reserve(self, transaction: Transaction, cargo: Cargo, holder: str) -> None:
         """Take the nonce and store what it will carry, in one write. Raises LostLease when another process may be signing."""
         lease_is_ours = State.lease_holder == holder
         nonce_is_next = State.next_nonce == transaction.nonce
@@ -41,9 +55,22 @@ class TransactionStore:
                     condition=lease_is_ours & nonce_is_next,
                 )
                 write.save(_transaction_item(transaction), condition=nonce_is_free)
+                write.save(_cargo_item(transaction, cargo))
         except TransactWriteError as error:
             if "ConditionalCheckFailed" in str(error) or "TransactionConflict" in str(error):
                 raise LostLease(transaction.signer) from None
+            raise
+
+    def adopt(self, transaction: Transaction, cargo: Cargo) -> None:
+        """Store a transaction that the network holds and this table does not, as after a restore. Raises Exists."""
+        nonce_is_unknown = Transactions.signer.does_not_exist()
+        try:
+            with TransactWrite(connection=_connection()) as write:
+                write.save(_transaction_item(transaction), condition=nonce_is_unknown)
+                write.save(_cargo_item(transaction, cargo))
+        except TransactWriteError as error:
+            if "ConditionalCheckFailed" in str(error):
+                raise Exists(f"{transaction.signer}/{transaction.nonce}") from None
             raise
 
     def update(self, transaction: Transaction) -> Transaction:
@@ -59,10 +86,11 @@ class TransactionStore:
         return changed
 
     def open(self, signer: str) -> list[Transaction]:
-        """Every transaction of the signer that is not settled, by nonce, read consistently."""
-        nonces = [int(row.nonce) for row in Transactions.open.query(signer)]
-        found = self.many((signer, nonce) for nonce in nonces)
-        return [found[key] for key in sorted(found) if found[key].open]
+        """Every transaction of the signer that is not settled, by nonce. All below the signer's `settledBelow` are."""
+        state = read(State, signer_state(signer))
+        floor = int(state.settled_below) if state is not None and state.settled_below is not None else 0
+        rows = Transactions.query(signer, Transactions.nonce >= floor, consistent_read=True)
+        return [found for found in map(_transaction, rows) if found.open]
 
 
 def _connection() -> Connection:
@@ -76,9 +104,15 @@ def _transaction(item: Transactions) -> Transaction:
 
 def _transaction_item(transaction: Transaction) -> Transactions:
     return Transactions(
-        signer=transaction.signer,
-        nonce=transaction.nonce,
-        open_signer=transaction.signer if transaction.open else None,
-        version=transaction.version,
-        body=dump(transaction),
+        signer=transaction.signer, nonce=transaction.nonce, version=transaction.version, body=dump(transaction)
     )
+
+
+def _cargo_key(signer: str) -> str:
+    return f"cargo#{signer}"
+
+
+def _cargo_item(transaction: Transaction, cargo: Cargo) -> Transactions:
+    """Packed: a hundred members say much the same, and an item holds 400 KB."""
+    packed = base64.b64encode(zlib.compress(msgspec.json.encode(cargo), 6)).decode()
+    return Transactions(signer=_cargo_key(transaction.signer), nonce=transaction.nonce, version=0, body=packed)

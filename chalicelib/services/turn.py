@@ -1,0 +1,74 @@
+"""Turns at a key: one process at a time signs with it, by a lease that a dead holder loses.
+
+The lease only keeps two processes from doing the same work. What keeps them from doing harm, should one wake up after it lost the
+lease, is the condition on every write: a nonce is reserved in the holder's name, a transaction changes by its version, a claim of
+what was given back fails.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from chalicelib.adapters.network import NoAnswer
+from chalicelib.adapters.stores.item import LostLease, Stale
+from chalicelib.adapters.stores.state import signer_state
+from chalicelib.bootstrap import Box
+
+T = TypeVar("T")
+LEASE_MS = 90_000
+RUN_MS = 40_000
+"""A turn begins nothing new after this: a function of a minute must end by itself, and long before its lease."""
+WAIT_SECONDS = 5.0
+POLL_SECONDS = 0.1
+
+
+class Turn:
+    """One holder's time at the key. `holder` is its name."""
+
+    def __init__(self, box: Box) -> None:
+        self._box = box
+        self._name = signer_state(box.signer.address)
+        self._deadline = box.now() + RUN_MS
+        self.holder = secrets.token_hex(8)
+
+    @property
+    def over(self) -> bool:
+        return self._box.now() >= self._deadline
+
+    def take(self) -> bool:
+        """Ours, if the one before us ends within some seconds: what it looked at may be older than what we were called for."""
+        gives_up_at = time.monotonic() + WAIT_SECONDS
+        while not self._lease():
+            if time.monotonic() > gives_up_at:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def prolong(self) -> None:
+        """Before each long step. Raises LostLease."""
+        if not self._lease():
+            raise LostLease(self._name)
+
+    def let_go(self) -> None:
+        self._box.state.release(self._name, self.holder)
+
+    def _lease(self) -> bool:
+        now = self._box.now()
+        return self._box.state.lease(self._name, self.holder, now, now + LEASE_MS)
+
+
+def in_turn(box: Box, work: Callable[[Turn], T], otherwise: T) -> T:
+    """What `work` gives; `otherwise` while another process holds the key.
+
+    An answer that does not come, or another process that was quicker, ends the turn: everything stays as it is for the next one.
+    """
+    turn = Turn(box)
+    if not turn.take():
+        return otherwise
+    try:
+        return work(turn)
+    except (NoAnswer, LostLease, Stale):
+        return otherwise
+    finally:
+        turn.let_go()

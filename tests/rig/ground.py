@@ -1,0 +1,367 @@
+"""The pipeline on real parts with a clock and blocks under the test's hand: dynoxide, anvil that mines when told, the fault proxy between."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_utils.address import to_checksum_address
+
+from chalicelib import bootstrap
+from chalicelib.adapters import network as network_adapter
+from chalicelib.adapters import tables
+from chalicelib.adapters.contract import (
+    NetworkViews,
+    encode_authorise,
+    encode_end,
+    encode_register,
+    encode_revoke,
+    find_batch,
+)
+from chalicelib.adapters.contract_abi import artifact, topic
+from chalicelib.adapters.contract_events import Recorded, decode_logs
+from chalicelib.bootstrap import Box
+from chalicelib.domain.agreement import Rule, Terms, agreement_id
+from chalicelib.domain.click import Click
+from chalicelib.domain.commitment import commit
+from chalicelib.domain.conversion import Conversion
+from chalicelib.domain.party import Agreement, Link, Publisher
+from chalicelib.domain.report import Body
+from chalicelib.services import track
+from chalicelib.services.confirm import confirm
+from chalicelib.services.record import record
+from chalicelib.services.turn import LEASE_MS
+from chalicelib.settings import settings
+from ops.local import rpc
+from ops.local.process import LOOPBACK, ROOT, Part, free_port, npm_binary
+from tests.rig.proxy import Proxy
+
+ETHER = 10**18
+DAY_MS = 86_400_000
+CHAIN_ID = 31337
+_numbers = itertools.count(1)
+
+
+def node(directory: Path, *options: str) -> tuple[Part, str]:
+    """anvil with prague rules that mines only when told; final is the block before the last but one."""
+    port = free_port(0)
+    url = f"http://{LOOPBACK}:{port}"
+    command = [
+        npm_binary("@foundry-rs/anvil-linux-amd64/bin/anvil"),
+        *("--quiet", "--host", LOOPBACK, "--port", str(port), "--chain-id", str(CHAIN_ID)),
+        *("--hardfork", "prague", "--slots-in-an-epoch", "1", "--no-mining", "--order", "fifo"),
+        *options,
+    ]
+    part = Part("anvil", command, directory)
+    part.wait_until(lambda: rpc.answers(url))
+    return part, url
+
+
+class Clocked(Box):
+    """A box whose clock the test can put forward."""
+
+    offset = 0
+
+    def now(self) -> int:
+        return super().now() + self.offset
+
+
+@dataclass(frozen=True)
+class OnChain:
+    """One entry as the contract holds it."""
+
+    sequence: int
+    commitment: bytes
+    agreement: str
+    amount: int
+    commission: int
+
+
+class Ground:
+    """A merchant with publishers `p0`, `p1`, … on a chain, and a box for it. `sell` reports, `turn` works, `mine` makes blocks."""
+
+    def __init__(
+        self,
+        directory: Path,
+        dynamodb_url: str,
+        node_url: str,
+        *,
+        publishers: int = 2,
+        batch_size: int = 10,
+        prefix: str = "",
+        rpc_urls: list[str] | None = None,
+        **network: Any,
+    ) -> None:
+        self.directory, self.node_url, self.dynamodb_url = directory, node_url, dynamodb_url
+        self.proxy = Proxy(node_url)
+        self.rpc_urls = rpc_urls or [self.proxy.url]
+        number = next(_numbers)
+        self.prefix = f"{prefix or 'pipeline'}-{os.getpid()}-{number}"
+        seed = f"{self.prefix}-{time.time_ns()}"
+        self.owner, self.key, *self.partners = (
+            Account.from_key(_hash(f"{seed} {i}")) for i in range(2 + publishers)
+        )
+        for account in (self.owner, self.key, *self.partners):
+            rpc.call(node_url, "anvil_setBalance", account.address, hex(100 * ETHER))
+        deployed = self._send(self.owner, None, bytes.fromhex(artifact()["bytecode"][2:]))
+        self.contract = to_checksum_address(deployed["contractAddress"])
+        self._views = NetworkViews(self._view)
+        self._configure(batch_size, network)
+        tables.bind(self.prefix, "eu-central-1", dynamodb_url)
+        tables.create_all()
+        self.box = self.new_box()
+        self.authorise()
+        self.agreements = [self.agree(i) for i in range(publishers)]
+        self.clicks = [self.click(i) for i in range(publishers)]
+        self.sold: dict[str, int] = {}
+        self._orders = itertools.count(1)
+
+    def _configure(self, batch_size: int, network: dict[str, Any]) -> None:
+        config = json.loads((ROOT / "configs" / "demo.json").read_text())
+        config["merchant"]["account"] = self.owner.address
+        config["network"] = {
+            **{"chainId": CHAIN_ID, "contract": self.contract, "confirmations": 2, "batchSeconds": 1},
+            **{"batchSize": batch_size, "anchorMinutes": 60},
+            **network,
+        }
+        file = self.directory / f"{self.prefix}.json"
+        file.write_text(json.dumps(config))
+        key_file = self.directory / f"{self.prefix}.key"
+        key_file.write_text("0x" + bytes(self.key.key).hex())
+        self.environment = {
+            "MERCHANT": "demo",
+            "CONFIG_FILE": str(file),
+            "TABLE_PREFIX": self.prefix,
+            "DYNAMODB_URL": self.dynamodb_url,
+            "RPC_URLS": ",".join(self.rpc_urls),
+            "SIGNER_KEY_FILE": str(key_file),
+            "AWS_DEFAULT_REGION": "eu-central-1",
+        }
+
+    def new_box(self, offset: int = 0) -> Clocked:
+        """The box as a process that has just started makes it."""
+        os.environ.update(self.environment)
+        settings.cache_clear()
+        bootstrap.box.cache_clear()
+        network_adapter.TIMEOUT_SECONDS = (1.0, 2.0)
+        tables.bind(self.prefix, "eu-central-1", self.dynamodb_url)
+        box = Clocked(settings())
+        box.offset = offset
+        return box
+
+    def close(self) -> None:
+        self.proxy.stop()
+
+    # ------------------------------------------------------------------------------------------------ the parties
+
+    def authorise(self, days: int = 3000) -> None:
+        self._send(self.owner, self.contract, encode_authorise(self.key.address, self.chain_now() + days * 86_400))
+
+    def revoke(self) -> None:
+        self._send(self.owner, self.contract, encode_revoke(self.key.address))
+
+    def agree(self, number: int, **terms: Any) -> str:
+        partner = self.partners[number]
+        nonce, version = self._views.next_agreement(self.owner.address, partner.address)
+        full = Terms(
+            **{
+                "merchant": self.owner.address,
+                "publisher": partner.address,
+                "currency": "EUR",
+                "rules": (Rule("sale", rate=100_000 + 7_001 * number), Rule("sale", rate=20_000, group="books")),
+                "groups": ("default", "books"),
+                "deadline": self.chain_now() + 3600,
+                "silence": "all",
+                "validation_days": 14,
+                "lock_days": 30,
+                "window_days": 30,
+                "nonce": nonce,
+                "version": version,
+                **terms,
+            }
+        )
+        digest = agreement_id(full, CHAIN_ID, self.contract)
+        signatures = [bytes(Account.unsafe_sign_hash(digest, a.key).signature) for a in (self.owner, partner)]
+        self._send(self.owner, self.contract, encode_register(full, *signatures))
+        name = f"0x{digest.hex()}"
+        self.box.agreements.put(Agreement(agreement_id=name, publisher_id=f"p{number}", terms=full, state="active"))
+        self.box.publishers.put(
+            Publisher(
+                publisher_id=f"p{number}",
+                name=f"Publisher {number}",
+                account=partner.address,
+                hosted=False,
+                link=Link(agreement_id=name, attribution_window_days=30),
+            )
+        )
+        return name
+
+    def end(self, number: int) -> None:
+        """Ends an agreement and lets its window and grace pass, on the chain alone."""
+        self._send(self.owner, self.contract, encode_end(self.owner.address, bytes.fromhex(self.agreements[number][2:])))
+        self.pass_time(34 * DAY_MS)
+
+    def click(self, number: int) -> str:
+        now = self.box.now()
+        made = Click(
+            click_id=f"click-{self.prefix}-{number}",
+            publisher_id=f"p{number}",
+            agreement_id=self.agreements[number],
+            clicked_at=now,
+            attributable_until=now + 400 * DAY_MS,
+            sub_id=None,
+            salt="03" * 32,
+            private_salt="04" * 32,
+        )
+        self.box.clicks.create(made, keep_until=made.attributable_until)
+        return made.click_id
+
+    def sell(self, count: int = 1, publisher: int | None = None, amount: int = 10_000, **fields: Any) -> list[str]:
+        """Sales from the merchant's server; their conversion ids. `amount` in cents, one more each."""
+        made = []
+        for i in range(count):
+            cents = amount + i
+            body = Body(
+                action="sale",
+                values=[f"{cents // 100}.{cents % 100:02d}"],
+                order_id=f"B-{next(self._orders)}",
+                click_id=self.clicks[i % len(self.clicks) if publisher is None else publisher],
+                **fields,
+            )
+            received = track.conversion(self.box, body, "server")
+            made.append(received.conversion.conversion_id)
+            self.sold[made[-1]] = cents
+        return made
+
+    # ------------------------------------------------------------------------------------------- time and blocks
+
+    def pass_time(self, milliseconds: int) -> None:
+        """On the box's clock and on the chain's."""
+        self.box.offset += milliseconds
+        rpc.call(self.node_url, "evm_increaseTime", milliseconds // 1000)
+        self.mine()
+
+    def mine(self, blocks: int = 1) -> None:
+        for _ in range(blocks):
+            rpc.call(self.node_url, "evm_mine")
+
+    def chain_now(self) -> int:
+        return int(rpc.call(self.node_url, "eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def turn(self) -> int:
+        """What came in is due; send it. How many transactions were sent."""
+        self.box.offset += 2_000
+        return record(self.box)
+
+    def settle(self, rounds: int = 40) -> int:
+        """Work and mine until nothing is open and nothing waits; the number of rounds that took."""
+        for done in range(rounds):
+            if done and self.is_settled():
+                return done
+            self.turn()
+            self.mine(3)
+            self.box.offset += 11_000
+            confirm(self.box)
+        assert self.is_settled(), f"not settled after {rounds} rounds: {self.state()}"
+        return rounds
+
+    def is_settled(self) -> bool:
+        return not self.box.transactions.open(self.key.address) and not self.box.conversions.outbox(limit=10)
+
+    def state(self) -> dict[str, Any]:
+        open_ones = self.box.transactions.open(self.key.address)
+        waiting = [c.conversion_id for _, c in self.box.conversions.outbox(limit=100)]
+        return {"open": [(t.nonce, t.state, len(t.attempts)) for t in open_ones], "waiting": waiting}
+
+    def outlive_lease(self) -> None:
+        """What a dead holder's lease takes to end."""
+        self.box.offset += LEASE_MS + 1_000
+
+    # ------------------------------------------------------------------------------------------------ what is so
+
+    def on_chain(self) -> list[OnChain]:
+        """Every entry that the contract recorded, in sequence, read from the node itself."""
+        asked = {"address": self.contract, "topics": ["0x" + topic("Recorded").hex()], "fromBlock": "0x0"}
+        found = []
+        for event in decode_logs(rpc.call(self.node_url, "eth_getLogs", asked)):
+            assert isinstance(event, Recorded)
+            sent = rpc.call(self.node_url, "eth_getTransactionByHash", event.where.transaction)
+            shown = find_batch(bytes.fromhex(sent["input"][2:]), event.batch)
+            assert shown is not None
+            from chalicelib.domain.batch import unpack
+
+            for i, entry in enumerate(unpack(shown.body, shown.commitments)):
+                agreement = "0x" + entry.agreement.hex()
+                found.append(
+                    OnChain(event.first + i, entry.commitment, agreement, entry.amount, event.commissions[i])
+                )
+        return sorted(found, key=lambda entry: entry.sequence)
+
+    def conversions(self) -> list[Conversion]:
+        return list(self.box.conversions.many(self.sold).values())
+
+    def assert_recorded_once(self, but: int = 0) -> None:
+        """Every sale stands on chain exactly once with its amount, in a sequence without a gap, and the box knows where; `but` were set aside."""
+        entries = self.on_chain()
+        assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1)), "a gap in the sequence"
+        by_commitment = {entry.commitment: entry for entry in entries}
+        assert len(by_commitment) == len(entries), "something was recorded twice"
+        aside = [c for c in self.conversions() if c.set_aside is not None]
+        assert len(aside) == but
+        assert len(entries) == len(self.sold) - but
+        for conversion in self.conversions():
+            if conversion.set_aside is not None:
+                continue
+            (entry,) = conversion.entries
+            held = by_commitment[commit(entry.payload, bytes.fromhex(conversion.salt))]
+            transaction = self.box.transactions.get(entry.signer, entry.nonce)
+            assert transaction is not None and transaction.mined is not None
+            assert transaction.state == "confirmed"
+            assert transaction.mined.first_sequence is not None
+            assert held.sequence == transaction.mined.first_sequence + entry.index
+            assert held.amount == self.sold[conversion.conversion_id]
+            assert transaction.mined.commissions[entry.index] == held.commission
+
+    def nonces_spent(self) -> int:
+        return int(rpc.call(self.node_url, "eth_getTransactionCount", self.key.address, "latest"), 16)
+
+    # ------------------------------------------------------------------------------------------------- the chain
+
+    def _view(self, data: bytes) -> bytes:
+        asked = {"to": self.contract, "data": f"0x{data.hex()}"}
+        return bytes.fromhex(rpc.call(self.node_url, "eth_call", asked, "latest")[2:])
+
+    def _send(self, account: Any, to: str | None, data: bytes, value: int = 0) -> Any:
+        """From somebody else than the box, mined at once."""
+        transaction = {
+            "chainId": CHAIN_ID,
+            "nonce": int(rpc.call(self.node_url, "eth_getTransactionCount", account.address, "pending"), 16),
+            "gas": 8_000_000,
+            "maxFeePerGas": 100 * 10**9,
+            "maxPriorityFeePerGas": 10**9,
+            "data": data,
+            "value": value,
+            **({"to": to} if to is not None else {}),
+        }
+        raw = "0x" + bytes(Account.sign_transaction(transaction, account.key).raw_transaction).hex()
+        sent = rpc.call(self.node_url, "eth_sendRawTransaction", raw)
+        self.mine()
+        receipt = rpc.call(self.node_url, "eth_getTransactionReceipt", sent)
+        assert receipt is not None and receipt["status"] == "0x1", "the rig's own transaction failed"
+        return receipt
+
+    def spend_nonce_outside(self) -> None:
+        """Somebody uses the box's key elsewhere."""
+        self._send(self.key, self.owner.address, b"")
+
+
+def _hash(text: str) -> bytes:
+    from chalicelib.domain.keccak import keccak256
+
+    return keccak256(text.encode())
