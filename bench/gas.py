@@ -8,7 +8,7 @@ be amended. The naive form beside it is contracts/NaiveForm.vy: a transaction, a
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,12 @@ class Bench:
             spent = self.spend(merchant, call if number % 2 == 0 else back)
         return spent
 
+    def half_verified(self, size: int) -> int:
+        """Gas of a batch whose second half nobody verified."""
+        merchant, batch = self.batch(FORMS[0], size)
+        entries = [replace(entry, verified=i % 2 == 0) for i, entry in enumerate(batch.entries)]
+        return self.spend(merchant, contract.encode_record(merchant.address, merchant.pack(*entries)))
+
     def scattered(self, size: int) -> int:
         """Gas of deciding on every other entry."""
         merchant, batch = self.recorded(FORMS[0], size)
@@ -174,6 +180,10 @@ def rows(bench: Bench) -> Iterator[tuple[str, list[Any]]]:
 def others(bench: Bench) -> Iterator[tuple[str, int]]:
     """What each feature costs beside recording, in gas of the transaction."""
     one, three = FORMS[0], FORMS[1]
+    alone = bench.record(one, 100)
+    yield "each further agreement in a batch", (bench.record(FORMS[3], 100) - alone) // 9
+    yield "a second slot of rules, read by a batch of 100", bench.record(three, 100) - alone
+    yield "an unverified half: a second group in the batch", bench.half_verified(100) - alone
     yield "decide: a run of 100, fresh (a conversion)", bench.decide(100, Run(0, 100, "rejected", 1)) // 100
     yield "decide: a run of 100, again (a conversion)", bench.decide(100, Run(0, 100, "rejected", 1), 2) // 100
     yield "decide: 100 scattered over 200 (a conversion)", bench.scattered(200) // 100

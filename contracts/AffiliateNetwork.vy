@@ -620,7 +620,7 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
         low: uint256 = NO_UPPER_END
         span: uint256 = 0
         rate: uint256 = 0
-        pay: uint256 = 0
+        fixed: uint256 = 0
         word: uint256 = head & HEAD_AMOUNTS
         offset: uint256 = 0
         full: uint256 = HEAD_BITS
@@ -639,7 +639,7 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
                 low = amount
                 span = 0
                 rate = 0
-                pay = 0
+                fixed = 0
                 for k: uint256 in range(start, stop, bound=MAX_RULES):
                     rule: uint256 = table[k]
                     first: uint256 = (rule >> 40) & MASK_40
@@ -647,12 +647,14 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
                         low = first
                         span = unsafe_sub((rule >> 80) & MASK_40, first)
                         if rule >= FIXED_RULE:
-                            pay = rule & MASK_40
+                            fixed = rule & MASK_40
                         else:
                             rate = rule & MASK_40
                         break
-            if rate != 0:
-                pay = unsafe_div(unsafe_add(unsafe_mul(amount, rate), HALF_MILLION), MILLION)
+            # One of the two is zero, and a rate of zero rounds to zero: cheaper than asking which.
+            pay: uint256 = unsafe_add(
+                fixed, unsafe_div(unsafe_add(unsafe_mul(amount, rate), HALF_MILLION), MILLION)
+            )
             total = unsafe_add(total, amount)
             earned = unsafe_add(earned, pay)
             out = out | (pay << outShift)
@@ -840,27 +842,30 @@ def _withDecision(
 ) -> uint256:
     # 48 decisions stand in the batch's slot itself, so a small batch never needs another one.
     result: uint256 = batch
-    pattern: uint256 = status * EVERY_ENTRY
+    pattern: uint256 = unsafe_mul(status, EVERY_ENTRY)
     if start < OWN_DECISIONS:
         mask: uint256 = self._pairs(start, min(stop, OWN_DECISIONS))
         result = batch & ~mask | pattern & mask
+        if stop <= OWN_DECISIONS:
+            return result
+    low: uint256 = OWN_DECISIONS
     for i: uint256 in range(2):
-        low: uint256 = OWN_DECISIONS + FURTHER_DECISIONS * i
-        if stop <= low:
-            break
-        if start < low + FURTHER_DECISIONS:
-            mask: uint256 = self._pairs(max(start, low) - low, min(stop, low + FURTHER_DECISIONS) - low)
+        high: uint256 = unsafe_add(low, FURTHER_DECISIONS)
+        if start < high and stop > low:
+            mask: uint256 = self._pairs(unsafe_sub(max(start, low), low), unsafe_sub(min(stop, high), low))
             word: uint256 = self.decisions[merchant][digest][i]
-            changed: uint256 = word & ~mask | pattern & mask
-            if changed != word:
-                self.decisions[merchant][digest][i] = changed
+            self.decisions[merchant][digest][i] = word & ~mask | pattern & mask
+        low = high
     return result
 
 
 @internal
 @pure
 def _pairs(start: uint256, stop: uint256) -> uint256:
-    return ((1 << 2 * (stop - start)) - 1) << 2 * start
+    # Two bits an entry, from `start` up to and without `stop`.
+    # A whole word of 128 shifts the one out at the top, and zero less one is all ones: that is what is wanted.
+    one: uint256 = 1
+    return unsafe_sub(one << unsafe_mul(2, unsafe_sub(stop, start)), 1) << unsafe_mul(2, start)
 
 
 @external

@@ -27,7 +27,7 @@ TEN_OF_THREE = Form("ten of three rules", 10, THREE_RULES)
     ("form", "at_100", "at_200"),
     [
         (ONE, 1_500, 1_160),
-        (ONE_OF_THREE, 1_550, 1_180),
+        (ONE_OF_THREE, 1_500, 1_160),
         (TEN, 2_350, 1_650),
         (TEN_OF_THREE, 2_600, 1_750),
     ],

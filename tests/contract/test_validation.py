@@ -78,6 +78,16 @@ def test_one_run_and_scattered_entries_have_one_form(network: Network, merchant:
     assert event.first == 1
 
 
+@pytest.mark.parametrize(("start", "count"), [(0, 304), (48, 128), (176, 128), (47, 130), (0, 48), (175, 2), (303, 1)])
+def test_a_run_may_span_any_part_of_the_largest_batch(
+    network: Network, merchant: Merchant, start: int, count: int
+) -> None:
+    batch, _ = recorded(merchant, 304)
+    merchant.send(contract.encode_decide(merchant.address, {batch.digest: [Run(start, count, "rejected", RETURNED)]}))
+    expected = ["open"] * start + ["rejected"] * count + ["open"] * (304 - start - count)
+    assert statuses(network, merchant, batch) == expected
+
+
 def test_a_decision_may_be_taken_back_until_the_second_before_the_lock(network: Network, merchant: Merchant) -> None:
     batch, _ = recorded(merchant, 1)
     lock = network.views.batch(merchant.address, batch.digest).lock
