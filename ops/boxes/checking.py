@@ -30,15 +30,22 @@ def _mistakes(project: Project, merchant: str) -> Iterator[ConfigError]:
     yield from found
     if config is None:
         return
-    if config.time_zone not in zoneinfo.available_timezones():
-        yield ConfigError(
-            shown, "$.timeZone", f"there is no time zone '{config.time_zone}'", "Use one such as Europe/Amsterdam"
-        )
+    if not _is_time_zone(config.time_zone):
+        told = f"there is no time zone '{config.time_zone}'"
+        yield ConfigError(shown, "$.timeZone", told, "Use one such as Europe/Amsterdam")
     longest = longest_merchant(function_names())
     if len(merchant) > longest:
         told = f"'{merchant}' has {len(merchant)} characters"
         yield ConfigError(shown, "$.merchant.id", told, f"AWS's names leave room for {longest}")
     yield from _stage_mistakes(project, config)
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _stage_mistakes(project: Project, config: Config) -> Iterator[ConfigError]:

@@ -26,6 +26,7 @@ class Project:
         self.configs = self.root / "configs"
         self.chalice = self.root / ".chalice"
         self.stages_file = self.chalice / "config.json"
+        self._stages: tuple[tuple[int, int], dict[str, Any]] | None = None
 
     def config_file(self, merchant: str) -> Path:
         return self.configs / f"{merchant}.json"
@@ -40,8 +41,14 @@ class Project:
         """The whole of .chalice/config.json; the common part alone where there is no such file yet."""
         if not self.stages_file.exists():
             return {"stages": {}}
-        found: dict[str, Any] = json.loads(self.stages_file.read_text())
-        return found
+        stamp = self._stamp()
+        if self._stages is None or self._stages[0] != stamp:  # with 200 stages, parsing it for each is what takes the time
+            self._stages = (stamp, json.loads(self.stages_file.read_text()))
+        return self._stages[1]
+
+    def _stamp(self) -> tuple[int, int]:
+        found = self.stages_file.stat()
+        return found.st_mtime_ns, found.st_ino
 
     def stage(self, merchant: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self.read_stages().get("stages", {}).get(merchant)
@@ -53,11 +60,13 @@ class Project:
         self.chalice.mkdir(parents=True, exist_ok=True)
         with (self.chalice / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._stages = None  # what is yielded is changed: nobody else may hold it
             held = self.read_stages()
-            before = json.dumps(held)
+            self._stages = None
             yield held
-            if json.dumps(held) != before:
-                write(self.stages_file, json.dumps(held, indent=1) + "\n")
+            text = json.dumps(held, indent=1) + "\n"
+            if not self.stages_file.exists() or self.stages_file.read_text() != text:
+                write(self.stages_file, text)
 
     def deployed(self, merchant: str) -> dict[str, dict[str, Any]]:
         """What Chalice says it deployed, by the resource's name; empty before the first deployment."""

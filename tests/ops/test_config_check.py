@@ -1,0 +1,219 @@
+"""What `box config` says of a file: every mistake with its place and its remedy, no secret, no surprise."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from chalicelib.domain import config_versions
+from chalicelib.domain.config import json_schema, parse
+from chalicelib.domain.config_check import check, checksummed
+from ops.boxes.checking import mistakes
+from ops.boxes.config import config as config_command
+from ops.boxes.new import create
+from ops.boxes.project import Project
+from ops.local.process import ROOT
+
+DEMO = json.loads((ROOT / "configs" / "demo.json").read_text())
+
+
+def changed(path: str, value: Any) -> bytes:
+    """The demo's config with one value changed; the path's parts divided by dots."""
+    document = json.loads(json.dumps(DEMO))
+    *way, last = path.split(".")
+    held = document
+    for part in way:
+        held = held[int(part)] if isinstance(held, list) else held[part]
+    if isinstance(held, list):
+        held[int(last)] = value
+    else:
+        held[last] = value
+    return json.dumps(document).encode()
+
+
+def faults(text: bytes, merchant: str = "demo") -> list[tuple[str, str]]:
+    _, found = check(text, "configs/demo.json", merchant)
+    return [(one.path, one.fault) for one in found]
+
+
+def test_the_committed_configs_and_their_stages_have_no_mistakes() -> None:
+    project = Project(ROOT)
+    assert mistakes(project, project.merchants()) == []
+
+
+def test_the_committed_schema_is_the_models_own() -> None:
+    assert json.loads((ROOT / "configs" / "schema.json").read_text()) == json.loads(json.dumps(json_schema()))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("merchant.id", "other", "stands in the file of 'demo'"),
+        ("merchant.account", "0x70997970c51812dc3A010C7d01b50e0d17dc79C8", "checksum"),
+        ("merchant.account", "0x" + "0" * 40, "zero address"),
+        ("network.contract", "0x" + "0" * 40, "zero address"),
+        ("site.landingPage", "http://elsewhere.example/", "not in site.hosts"),
+        ("network.chainId", 8453, "is public"),
+        ("agreementDefaults.rules.0", {"action": "sale", "percent": "10", "fixed": "1"}, "exactly one"),
+        ("agreementDefaults.rules.0", {"action": "sale", "percent": "10.00001"}, "four decimals"),
+        ("agreementDefaults.rules.1", {"action": "lead", "fixed": "2.505"}, "decimals"),
+        ("agreementDefaults.rules.1", {"action": "sale", "percent": "5"}, "overlap"),
+        ("agreementDefaults.validationDays", 60, "lock_days"),
+        ("agreementDefaults.validationDays", "14", "expected"),
+        ("rates", {"EUR": "1"}, "no rate to itself"),
+        ("tracking", {"clickParametres": ["x"]}, "clickParametres"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(path: str, value: Any, told: str) -> None:
+    found = faults(changed(path, value))
+    assert any(told in fault for _, fault in found), found
+    assert all(where.startswith("$") for where, _ in found)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    document = json.loads(changed("network.chainId", 8453))
+    document["rates"] = {"EUR": "1"}
+    assert len(faults(json.dumps(document).encode())) >= 4
+
+
+def test_an_unknown_key_is_answered_with_the_nearest_known_one() -> None:
+    _, [mistake] = check(changed("curency", "EUR"), "configs/demo.json", "demo")
+    assert (mistake.fault, mistake.remedy) == ("there is no key 'curency' here", "Did you mean 'currency'?")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "0x" + "a1" * 32,
+        "b2" * 32,
+        "box_" + "Ab3" * 8,
+        "whsec_C2FuZ29sYW0xMjM0",
+        "AKIA" + "ABCDEFGH12345678",
+        "-----BEGIN EC PRIVATE KEY-----",
+        "https://user:pass@rpc.example/",
+        "https://mainnet.infura.io/v3/0123456789abcdef0123456789abcdef",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+        "test test test test test test test test test test test junk",
+    ],
+)
+def test_a_secret_is_refused_and_never_repeated(secret: str) -> None:
+    for text in (
+        changed("merchant.name", secret),
+        changed("note", secret),
+        changed("site.parameters.utm_source", secret),
+    ):
+        _, found = check(text, "configs/demo.json", "demo")
+        assert any("looks like" in one.fault for one in found), secret
+        assert all(secret not in str(one) for one in found)
+
+
+def test_a_key_that_sounds_like_a_secret_is_refused_whatever_its_value() -> None:
+    assert any("sounds like a secret" in fault for _, fault in faults(changed("rpcUrl", "https://rpc.example/")))
+
+
+def test_ordinary_configs_look_like_no_secret() -> None:
+    assert faults(json.dumps(DEMO).encode()) == []
+    assert faults(changed("merchant.name", "The quick brown fox shop")) == []
+
+
+def test_checksums_are_those_of_the_standard() -> None:
+    """The examples of EIP-55 itself."""
+    for address in (
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+        "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+        "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+    ):
+        assert checksummed(address.lower()) == address
+
+
+OLD = {
+    "merchant": DEMO["merchant"],
+    **{key: DEMO["site"][key] for key in ("landingPage", "origins", "hosts")},
+    "currency": "EUR",
+    "agreement": DEMO["agreementDefaults"],
+    "network": DEMO["network"],
+    "signer": DEMO["signer"],
+}
+
+
+def test_an_older_file_is_named_as_such_and_migrates_to_todays_form() -> None:
+    _, [mistake] = check(json.dumps(OLD).encode(), "configs/demo.json", "demo")
+    assert "version 0" in mistake.fault
+    assert "box config migrate demo" in mistake.remedy
+    today = config_versions.migrate(OLD)
+    assert faults(json.dumps(today).encode()) == []
+    assert parse(json.dumps(today).encode(), "x").site.landing_page == DEMO["site"]["landingPage"]
+    assert config_versions.migrate(today) is today
+
+
+def test_a_file_of_a_later_version_is_left_alone() -> None:
+    with pytest.raises(config_versions.TooNew):
+        config_versions.migrate({**DEMO, "version": 99})
+
+
+def test_two_hundred_merchants_are_made_and_checked_in_ten_seconds(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    answers = {
+        "name": "Shop",
+        "site": "https://shop.example/",
+        "account": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "chain_id": 8453,
+        "contract": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+        "currency": "EUR",
+        "time_zone": "UTC",
+        "sale_percent": "7.5",
+        "signer": "kms",
+    }
+    started = time.perf_counter()
+    for number in range(200):
+        create(project, f"shop-{number:03}", "arm64", answers)
+    assert len(project.merchants()) == 200
+    assert mistakes(project, project.merchants()) == []
+    seconds = time.perf_counter() - started
+    print(f"200 stages made and checked in {seconds:.1f} s")
+    assert seconds < 10
+
+
+def test_a_policy_changed_by_hand_is_a_mistake(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    (project.configs).mkdir()
+    (project.configs / "demo.json").write_text(json.dumps(DEMO))
+    create(project, "demo", "x86_64", None)
+    assert mistakes(project, ["demo"]) == []
+    file = project.policies("demo") / "api_handler.json"
+    file.write_text(file.read_text().replace("dynamodb:GetItem", "dynamodb:*"))
+    [mistake] = mistakes(project, ["demo"])
+    assert mistake.file == ".chalice/policies/demo/api_handler.json"
+
+
+def test_what_an_operator_set_on_a_stage_stays(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.configs.mkdir()
+    (project.configs / "demo.json").write_text(json.dumps(DEMO))
+    create(project, "demo", "x86_64", None)
+    with project.changing_stages() as held:
+        held["stages"]["demo"]["api_gateway_custom_domain"] = {"domain_name": "track.demo.example"}
+        held["stages"]["demo"]["lambda_functions"]["api_handler"]["lambda_memory_size"] = 2048
+    create(project, "demo", "x86_64", None)
+    stage = project.stage("demo")
+    assert stage is not None
+    assert stage["api_gateway_custom_domain"] == {"domain_name": "track.demo.example"}
+    assert stage["lambda_functions"]["api_handler"]["lambda_memory_size"] == 2048
+
+
+def test_the_command_exits_with_2_on_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "app.py").touch()
+    (tmp_path / "configs" / "demo.json").write_bytes(changed("currency", "euro"))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(config_command, ["check", "--json"])
+    assert done.exit_code == 2
+    told = json.loads(done.output)["mistakes"]
+    assert told[0]["path"] == "$.currency"
+    assert "configs/schema.json" in told[0]["remedy"]
