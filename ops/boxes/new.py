@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,10 @@ MERCHANT = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
 
 
 @click.command()
-@click.argument("merchant")
+@click.argument("merchant", required=False)
+@click.option(
+    "--from", "listed", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Many at once: see below."
+)
 @click.option("--name", help="The merchant's name, as publishers read it.")
 @click.option("--site", metavar="URL", help="The shop's landing page.")
 @click.option("--account", metavar="0x…", help="The merchant's own account on the network.")
@@ -29,12 +33,26 @@ MERCHANT = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64", show_default=True)
 @click.option("--keep-config", is_flag=True, help="The config exists: write stage and policies anew, nothing else.")
 @json_option
-def new(merchant: str, as_json: bool, keep_config: bool, architecture: str, **answers: Any) -> None:
-    """Add a merchant: configs/MERCHANT.json, its stage in .chalice/config.json, its policies.
+def new(
+    merchant: str | None, listed: Path | None, as_json: bool, keep_config: bool, architecture: str, **answers: Any
+) -> None:
+    """Add a merchant: configs/MERCHANT.json, its stage in .chalice/config.json, its policies. With --from, a JSON list of objects
+    `{"merchant": "acme", "name": …, "site": …, "account": …}`, each completed by the options given here.
 
     Example: box new acme --name "Acme" --site https://shop.acme.example/ --account 0x… --chain-id 8453 --contract 0x…
     """
     project = Project()
+    if (merchant is None) == (listed is None):
+        raise WrongInput("name one merchant, or give --from FILE")
+    if listed is not None:
+        done = create_many(project, json.loads(listed.read_text()), architecture, answers)
+        show(
+            done,
+            as_json,
+            lambda: click.echo(f"{len(done)} merchants are written; next: box provision, box deploy --all"),
+        )
+        return
+    assert merchant is not None
     made = create(project, merchant, architecture, None if keep_config else _asked(merchant, project, answers))
     show(made, as_json, lambda: _tell(made))
 
@@ -56,6 +74,23 @@ def _asked(merchant: str, project: Project, answers: dict[str, Any]) -> dict[str
                 raise WrongInput(f"give --{key.replace('_', '-')}")
             answers[key] = click.prompt(question, type=int if key == "chain_id" else str)
     return answers
+
+
+def create_many(
+    project: Project, listed: list[dict[str, Any]], architecture: str, common: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """As `create`, for each; .chalice/config.json is written once. Raises WrongInput at the first that cannot be."""
+    with project.changing_stages():
+        done = []
+        for one in listed:
+            given = {**common, **one}
+            missing = [
+                key for key in ("merchant", "name", "site", "account", "chain_id", "contract") if given.get(key) is None
+            ]
+            if missing:
+                raise WrongInput(f"{given.get('merchant', 'one of the list')}: {', '.join(missing)} is missing")
+            done.append(create(project, given["merchant"], architecture, given))
+        return done
 
 
 def create(project: Project, merchant: str, architecture: str, answers: dict[str, Any] | None) -> dict[str, Any]:

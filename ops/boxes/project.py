@@ -27,6 +27,7 @@ class Project:
         self.chalice = self.root / ".chalice"
         self.stages_file = self.chalice / "config.json"
         self._stages: tuple[tuple[int, int], dict[str, Any]] | None = None
+        self._changing: dict[str, Any] | None = None
 
     def config_file(self, merchant: str) -> Path:
         return self.configs / f"{merchant}.json"
@@ -39,10 +40,14 @@ class Project:
 
     def read_stages(self) -> dict[str, Any]:
         """The whole of .chalice/config.json; the common part alone where there is no such file yet."""
+        if self._changing is not None:
+            return self._changing
         if not self.stages_file.exists():
             return {"stages": {}}
         stamp = self._stamp()
-        if self._stages is None or self._stages[0] != stamp:  # with 200 stages, parsing it for each is what takes the time
+        if (
+            self._stages is None or self._stages[0] != stamp
+        ):  # with 200 stages, parsing it for each is what takes the time
             self._stages = (stamp, json.loads(self.stages_file.read_text()))
         return self._stages[1]
 
@@ -56,17 +61,23 @@ class Project:
 
     @contextmanager
     def changing_stages(self) -> Iterator[dict[str, Any]]:
-        """.chalice/config.json to change in place; one process at a time, written only when something changed."""
+        """.chalice/config.json to change in place; one process at a time, written once at the end. May be nested: the outermost writes."""
+        if self._changing is not None:
+            yield self._changing
+            return
         self.chalice.mkdir(parents=True, exist_ok=True)
         with (self.chalice / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._stages = None  # what is yielded is changed: nobody else may hold it
-            held = self.read_stages()
+            self._changing = self.read_stages()
             self._stages = None
-            yield held
-            text = json.dumps(held, indent=1) + "\n"
-            if not self.stages_file.exists() or self.stages_file.read_text() != text:
-                write(self.stages_file, text)
+            try:
+                yield self._changing
+                text = json.dumps(self._changing, indent=1) + "\n"
+                if not self.stages_file.exists() or self.stages_file.read_text() != text:
+                    write(self.stages_file, text)
+            finally:
+                self._changing = None
 
     def deployed(self, merchant: str) -> dict[str, dict[str, Any]]:
         """What Chalice says it deployed, by the resource's name; empty before the first deployment."""

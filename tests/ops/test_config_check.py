@@ -15,7 +15,7 @@ from chalicelib.domain.config import json_schema, parse
 from chalicelib.domain.config_check import check, checksummed
 from ops.boxes.checking import mistakes
 from ops.boxes.config import config as config_command
-from ops.boxes.new import create
+from ops.boxes.new import create, create_many
 from ops.boxes.project import Project
 from ops.local.process import ROOT
 
@@ -171,8 +171,7 @@ def test_two_hundred_merchants_are_made_and_checked_in_ten_seconds(tmp_path: Pat
         "signer": "kms",
     }
     started = time.perf_counter()
-    for number in range(200):
-        create(project, f"shop-{number:03}", "arm64", answers)
+    create_many(project, [{"merchant": f"shop-{number:03}"} for number in range(200)], "arm64", answers)
     assert len(project.merchants()) == 200
     assert mistakes(project, project.merchants()) == []
     seconds = time.perf_counter() - started
