@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from chalicelib.adapters.contract import find_batch
+from chalicelib.adapters.contract import decode_status, encode_status_of, find_batch
 from chalicelib.adapters.contract_abi import topic
 from chalicelib.adapters.contract_events import (
     AgreementEnded,
@@ -23,7 +23,7 @@ from chalicelib.adapters.contract_events import (
 from chalicelib.domain.agreement import GRACE_DAYS, Terms, agreement_id
 from chalicelib.domain.batch import BadBatch, Entry, unpack
 from chalicelib.domain.commission import commission
-from chalicelib.domain.network_changes import SUPERSEDED, UNVERIFIED, Run
+from chalicelib.domain.network_changes import UNVERIFIED, Run
 from chalicelib.domain.network_status import DAY, Status, deadlines, effective_status
 from ops.chain_reader import Chain, topic_of
 
@@ -304,19 +304,16 @@ class Ledger:
             kept = self.chain.views.totals(self.merchant, agreement.id)
             if sums != (kept.conversions, kept.amount, kept.commission):
                 self.find("wrong-totals", _hex(agreement.id), f"the contract says {kept}, its logs add up to {sums}")
-        for conversion in self.conversions.values():
-            stored = self.chain.views.status(self.merchant, conversion.batch, conversion.sequence)
-            if stored.status != conversion.status(self.chain.now):
+        conversions = list(self.conversions.values())
+        calls = [encode_status_of(self.merchant, each.batch, each.sequence) for each in conversions]
+        for conversion, answer in zip(conversions, self.chain.call_many(calls), strict=True):
+            expected, stored = conversion.status(self.chain.now), decode_status(answer).status
+            if stored != expected:
                 self.find(
                     "late-change",
                     f"sequence {conversion.sequence}",
-                    f"the contract says {stored.status}, its logs and dates make it {conversion.status(self.chain.now)}",
+                    f"the contract says {stored}, its logs and dates make it {expected}",
                 )
-
-    def superseded(self, sequence: int) -> bool:
-        """Whether another entry took this one's place."""
-        conversion = self.conversions[sequence]
-        return any(reason == SUPERSEDED for _, _, reason in conversion.decisions)
 
 
 def _hex(value: bytes) -> str:
