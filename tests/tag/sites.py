@@ -55,7 +55,7 @@ class _Server(ThreadingHTTPServer):
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that hangs up is part of the tests."""
 
 
@@ -112,7 +112,12 @@ class FaultBox:
             key = (body.get("metadata") or {}).get("orderId") or body["eventId"]
             duplicate = key in self.known
             self.known.setdefault(str(key), f"c{len(self.known)}")
-        shown = {"conversionId": self.known[str(key)], "status": "open", "attributed": "clickId" in body, "duplicate": duplicate}
+        shown = {
+            "conversionId": self.known[str(key)],
+            "status": "open",
+            "attributed": "clickId" in body,
+            "duplicate": duplicate,
+        }
         return (200 if duplicate else 202), shown
 
 
@@ -172,7 +177,12 @@ class _BoxHandler(BaseHTTPRequestHandler):
         }
         content = text.encode()
         self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **origin, **(extra or {})}.items():
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(content)),
+            **origin,
+            **(extra or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
@@ -192,7 +202,11 @@ class Shop:
 
     def page(self, path: str, body: str, headers: dict[str, str] | None = None) -> str:
         """Its URL. A body without a head of its own gets the smallest there is."""
-        html = body if body.startswith("<!doctype") else f"<!doctype html><html><head><meta charset=utf-8><title>{path}</title></head>{body}</html>"
+        html = (
+            body
+            if body.startswith("<!doctype")
+            else f"<!doctype html><html><head><meta charset=utf-8><title>{path}</title></head>{body}</html>"
+        )
         self.pages[path] = (html, headers or {})
         return self.url + path
 
@@ -208,7 +222,11 @@ class _ShopHandler(BaseHTTPRequestHandler):
         html, headers = shop.pages.get(urlsplit(self.path).path, ("", {}))
         content = html.encode()
         self.send_response(200 if html else 204)
-        for name, value in {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(content)), **headers}.items():
+        for name, value in {
+            "Content-Type": "text/html; charset=utf-8",
+            "Content-Length": str(len(content)),
+            **headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)

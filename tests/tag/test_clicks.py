@@ -13,25 +13,27 @@ from tests.tag.sites import FaultBox, Shop
 KEPT = "document.cookie.match(/mtag=([^;]*)/)?.[1]"
 
 
-def sold_with(page: Page, box: FaultBox, call: Call) -> str | None:
+def sold_with(box: FaultBox, call: Call) -> str | None:
     """The click a sale made now carries."""
     call("sale", {"orderId": str(time.monotonic_ns())}, ["1.00"])
     found: str | None = box.conversions[-1].get("clickId")
     return found
 
 
-@pytest.mark.parametrize("address", ["?clickId=c1", "?a=b&clickId=c1&c=d", "?x=1#clickId=c1", "#/route?clickId=c1&y=2", "?clickId=c1#part"])
+@pytest.mark.parametrize(
+    "address", ["?clickId=c1", "?a=b&clickId=c1&c=d", "?x=1#clickId=c1", "#/route?clickId=c1&y=2", "?clickId=c1#part"]
+)
 def test_a_click_is_picked_up_wherever_the_address_has_it(
     page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, address: str
 ) -> None:
     page.goto(shop.page("/", snippet) + address)
     page.wait_for_function(KEPT)
     page.goto(shop.page("/thanks", snippet))
-    assert sold_with(page, box, call) == "c1"
+    assert sold_with(box, call) == "c1"
 
 
 def test_the_cookie_is_first_party_secure_and_lax_for_the_attribution_window(
-    page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str
+    page: Page, context: BrowserContext, shop: Shop, snippet: str
 ) -> None:
     page.goto(shop.page("/", snippet) + "?clickId=c1")
     page.wait_for_function(KEPT)
@@ -41,7 +43,9 @@ def test_the_cookie_is_first_party_secure_and_lax_for_the_attribution_window(
     assert abs(cookie["expires"] - time.time() - 30 * 86_400) < 60
 
 
-def test_the_cookie_is_domain_wide_by_option(page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_the_cookie_is_domain_wide_by_option(
+    page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str
+) -> None:
     box.config["cookieDomain"] = "shop.localhost"
     url = shop.page("/", snippet).replace("localhost", "www.shop.localhost")
     page.goto(url + "?clickId=c1")
@@ -58,7 +62,7 @@ def test_local_storage_stands_behind_the_cookie(
     page.wait_for_function(KEPT)
     context.clear_cookies()
     page.goto(shop.page("/thanks", snippet))
-    assert sold_with(page, box, call) == "c1"
+    assert sold_with(box, call) == "c1"
 
 
 def test_local_storage_keeps_a_click_no_longer_than_the_window(
@@ -69,7 +73,7 @@ def test_local_storage_keeps_a_click_no_longer_than_the_window(
     context.clear_cookies()
     page.evaluate("localStorage['mtag.click'] = (Date.now() - 1000) + localStorage['mtag.click'].slice(13)")
     page.goto(shop.page("/thanks", snippet))
-    assert sold_with(page, box, call) is None
+    assert sold_with(box, call) is None
 
 
 def test_the_last_click_wins_and_a_step_back_in_history_is_not_a_click(
@@ -82,23 +86,25 @@ def test_the_last_click_wins_and_a_step_back_in_history_is_not_a_click(
     page.wait_for_function(f"{KEPT} == 'c2'")
     page.go_back()
     page.wait_for_function("window.mtag && mtag.box")
-    assert sold_with(page, box, call) == "c2"
+    assert sold_with(box, call) == "c2"
 
 
 def test_names_from_the_config_count_as_well(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
     box.config["clickParameters"] = ["clickId", "awc"]
     page.goto(shop.page("/", snippet) + "?awc=c9")
     page.wait_for_function(KEPT)
-    assert sold_with(page, box, call) == "c9"
+    assert sold_with(box, call) == "c9"
 
 
-def test_a_route_change_of_a_single_page_app_is_a_landing_too(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_a_route_change_of_a_single_page_app_is_a_landing_too(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
     page.goto(shop.page("/", snippet))
     page.wait_for_function("window.mtag && mtag.box")
     page.evaluate("history.pushState(null, '', '/product?clickId=spa')")
     page.wait_for_function(f"{KEPT} == 'spa'")
     page.evaluate("history.replaceState(null, '', '/thanks')")
-    assert sold_with(page, box, call) == "spa"
+    assert sold_with(box, call) == "spa"
 
 
 def test_a_router_that_clears_the_address_before_the_tag_loads_loses_no_click(
@@ -108,23 +114,25 @@ def test_a_router_that_clears_the_address_before_the_tag_loads_loses_no_click(
     box.delay = {"libs": 0.3}
     page.goto(shop.page("/", snippet + "<script>history.replaceState(null, '', '/clean')</script>") + "?clickId=c1")
     page.wait_for_function(KEPT)
-    assert sold_with(page, box, call) == "c1"
+    assert sold_with(box, call) == "c1"
 
 
-def test_mtag_click_looks_again_and_says_what_there_is(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_mtag_click_looks_again_and_says_what_there_is(page: Page, shop: Shop, snippet: str, call: Call) -> None:
     page.goto(shop.page("/", snippet))
     assert call("click") == [False, {"clickId": None}]
     page.evaluate("history.replaceState(null, '', '/?clickId=c1')")
     assert call("click") == [True, {"clickId": "c1"}]
 
 
-def test_a_direct_link_asks_the_box_for_a_click_once(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_a_direct_link_asks_the_box_for_a_click_once(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
     url = shop.page("/", snippet)
     page.goto(url + "?via=partner&subId=mail")
     page.wait_for_function(KEPT)
     [asked] = box.of("/v1/beacon/click")
     assert asked.json == {"via": "partner", "url": f"{url}?via=partner&subId=mail", "subId": "mail"}
-    assert sold_with(page, box, call).startswith("via-")  # type: ignore[union-attr]
+    assert sold_with(box, call).startswith("via-")  # type: ignore[union-attr]
     page.reload()
     page.wait_for_timeout(300)
     assert len(box.of("/v1/beacon/click")) == 1
@@ -132,7 +140,9 @@ def test_a_direct_link_asks_the_box_for_a_click_once(page: Page, box: FaultBox, 
     box.wait(2, "/v1/beacon/click")
 
 
-def test_a_sale_made_while_the_click_is_asked_for_waits_for_it(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_a_sale_made_while_the_click_is_asked_for_waits_for_it(
+    page: Page, box: FaultBox, shop: Shop, snippet: str
+) -> None:
     box.delay = {"config": 0.2, "beacon": 0.2}
     page.goto(shop.page("/", snippet + "<script>mtag('lead')</script>") + "?via=partner")
     box.wait(1)
@@ -149,7 +159,7 @@ def test_two_tabs_share_the_newest_click(
     noise.watch(other)
     other.goto(url + "?clickId=new")
     other.wait_for_function(f"{KEPT} == 'new'")
-    assert sold_with(page, box, call) == "new"
+    assert sold_with(box, call) == "new"
 
 
 def test_a_page_back_from_the_back_forward_cache_sells_with_the_newest_click_and_once(
@@ -157,19 +167,21 @@ def test_a_page_back_from_the_back_forward_cache_sells_with_the_newest_click_and
 ) -> None:
     page.goto(shop.page("/", snippet) + "?clickId=c1")
     page.wait_for_function(KEPT)
-    assert sold_with(page, box, call) == "c1"
+    assert sold_with(box, call) == "c1"
     page.evaluate("addEventListener('pageshow', event => { window.restored = event.persisted })")
     page.goto(shop.page("/next", snippet) + "?clickId=c2")
     page.wait_for_function(f"{KEPT} == 'c2'")
     page.go_back()
     page.wait_for_function("window.mtag && mtag.box")
     restored = page.evaluate("window.restored")
-    assert sold_with(page, box, call) == "c2"
+    assert sold_with(box, call) == "c2"
     assert len(box.events) == 2
     assert restored in (True, None)  # a browser driven by a debugger may refuse to cache pages
 
 
 def test_hostile_addresses_do_nothing(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
-    page.goto(shop.page("/", snippet) + "?clickId=%3Cscript%3E%0d%0aSet-Cookie:x=1&a=%&__proto__=x&constructor=y&=&clickId")
+    page.goto(
+        shop.page("/", snippet) + "?clickId=%3Cscript%3E%0d%0aSet-Cookie:x=1&a=%&__proto__=x&constructor=y&=&clickId"
+    )
     page.wait_for_function(KEPT)
-    assert sold_with(page, box, call) == "%3Cscript%3E%0d%0aSet-Cookie:x=1"
+    assert sold_with(box, call) == "%3Cscript%3E%0d%0aSet-Cookie:x=1"

@@ -10,7 +10,9 @@ from playwright.sync_api import BrowserContext, Page
 from tests.tag.conftest import Call
 from tests.tag.sites import FaultBox, Shop
 
-STORED = "[...Object.keys(localStorage), ...Object.keys(sessionStorage), ...document.cookie.split('; ').filter(Boolean)]"
+STORED = (
+    "[...Object.keys(localStorage), ...Object.keys(sessionStorage), ...document.cookie.split('; ').filter(Boolean)]"
+)
 SALE = "<script>mtag('sale', (ok, result) => { window.got = [ok, result] }, {orderId: 1}, ['1.00'])</script>"
 
 
@@ -83,7 +85,9 @@ def test_withdrawal_removes_everything_and_stops_the_tag(
     assert box.of("/v1/beacon") == []
 
 
-def test_global_privacy_control_is_a_no_where_silence_would_be_a_yes(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_global_privacy_control_is_a_no_where_silence_would_be_a_yes(
+    page: Page, box: FaultBox, shop: Shop, snippet: str
+) -> None:
     page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
     page.goto(shop.page("/", snippet + SALE) + "?clickId=c1")
     page.wait_for_function("window.got")
@@ -92,7 +96,7 @@ def test_global_privacy_control_is_a_no_where_silence_would_be_a_yes(page: Page,
 
 
 def test_a_visitors_own_yes_to_this_shop_counts_more_than_the_general_signal(
-    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+    page: Page, shop: Shop, snippet: str, call: Call
 ) -> None:
     page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
     page.goto(shop.page("/", snippet))
@@ -100,7 +104,9 @@ def test_a_visitors_own_yes_to_this_shop_counts_more_than_the_general_signal(
     assert call("sale", {"orderId": 1}, ["1.00"])[0] is True
 
 
-def test_where_consent_is_off_the_tag_asks_nobody(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_where_consent_is_off_the_tag_asks_nobody(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
     box.config["consent"] = "off"
     page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
     page.goto(shop.page("/", snippet))
@@ -110,9 +116,14 @@ def test_where_consent_is_off_the_tag_asks_nobody(page: Page, box: FaultBox, sho
 def cmp(*events: dict[str, Any]) -> str:
     """A consent manager that speaks IAB TCF v2.2; `decide` is what its dialogue does later."""
     return (
-        "<script>window.__tcfapi = (command, version, callback) => { window.decide = data => callback(data, true); "
-        f"for (const data of {list(events)}) callback(data, true) }}</script>"
-    ).replace("True", "true").replace("False", "false").replace("None", "null")
+        (
+            "<script>window.__tcfapi = (command, version, callback) => { window.decide = data => callback(data, true); "
+            f"for (const data of {list(events)}) callback(data, true) }}</script>"
+        )
+        .replace("True", "true")
+        .replace("False", "false")
+        .replace("None", "null")
+    )
 
 
 def consents(status: str, *purposes: int, applies: bool = True) -> dict[str, Any]:

@@ -18,7 +18,9 @@ def test_a_sale_goes_cross_origin_as_plain_text_without_a_preflight(
     page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, noise: Noise
 ) -> None:
     page.goto(shop.page("/", snippet) + "?clickId=click-1")
-    ok, result = call("sale", {"orderId": "A-1", "voucher": "SAVE10", "currency": "EUR", "colour": 'say "hi"\n'}, ["12.50", "3"])
+    ok, result = call(
+        "sale", {"orderId": "A-1", "voucher": "SAVE10", "currency": "EUR", "colour": 'say "hi"\n'}, ["12.50", "3"]
+    )
     assert ok is True
     assert result == {"conversionId": "c0", "status": "open", "attributed": True, "duplicate": False}
     assert box.of("", "OPTIONS") == []
@@ -39,10 +41,16 @@ def test_a_sale_goes_cross_origin_as_plain_text_without_a_preflight(
     assert noise.console == []
 
 
-def test_what_the_page_signed_and_the_basket_travel_top_level(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_what_the_page_signed_and_the_basket_travel_top_level(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
     page.goto(shop.page("/", snippet))
     items = [{"sku": "a", "unitPrice": "5.00", "quantity": 2, "group": "shoes"}]
-    call("sale", {"orderId": "1", "signature": "f" * 64, "items": items, "customerStatus": "new", "isTest": True}, ["10.00"])
+    call(
+        "sale",
+        {"orderId": "1", "signature": "f" * 64, "items": items, "customerStatus": "new", "isTest": True},
+        ["10.00"],
+    )
     [sent] = box.conversions
     assert sent["signature"] == "f" * 64
     assert sent["items"] == items
@@ -59,7 +67,9 @@ def test_a_lead_needs_no_values(page: Page, box: FaultBox, shop: Shop, snippet: 
     assert box.conversions[0]["action"] == action  # the box takes 'leads' for lead
 
 
-def test_an_order_id_alone_is_taken_for_metadata(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_an_order_id_alone_is_taken_for_metadata(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
     page.goto(shop.page("/", snippet))
     call("sale", "BOOKING-7", "12.00")
     assert box.conversions[0]["metadata"] == {"orderId": "BOOKING-7"}
@@ -87,7 +97,9 @@ def test_a_duplicate_says_so(page: Page, box: FaultBox, shop: Shop, snippet: str
     assert len(box.events) == 1
 
 
-@pytest.mark.parametrize("answer", [(500, {"code": "internal"}), (503, "<html>"), (429, {"code": "rate"}), (200, "no JSON")])
+@pytest.mark.parametrize(
+    "answer", [(500, {"code": "internal"}), (503, "<html>"), (429, {"code": "rate"}), (200, "no JSON")]
+)
 def test_what_was_not_answered_is_kept_and_sent_again_under_the_same_event_id(
     page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, answer: tuple[int, Any]
 ) -> None:
@@ -172,7 +184,8 @@ def test_navigation_right_after_the_call_loses_no_sale(page: Page, box: FaultBox
     shop.page("/next", "<p>next</p>")
     thanks = shop.page(
         "/thanks",
-        snippet + "<script>mtag('sale', null, {orderId: location.search.slice(1)}, ['1.00']); window.mtag.q || 0</script>"
+        snippet
+        + "<script>mtag('sale', null, {orderId: location.search.slice(1)}, ['1.00']); window.mtag.q || 0</script>"
         "<script>(function go() { window.mtag && mtag.box ? location.href = '/next' : setTimeout(go) })()</script>",
     )
     for order in range(100):
@@ -183,7 +196,9 @@ def test_navigation_right_after_the_call_loses_no_sale(page: Page, box: FaultBox
     assert len(box.known) == 100
 
 
-def test_a_page_left_before_the_answer_sends_it_by_beacon_as_well(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_a_page_left_before_the_answer_sends_it_by_beacon_as_well(
+    page: Page, box: FaultBox, shop: Shop, snippet: str
+) -> None:
     box.delay = {"beacon": 0.5}
     page.goto(shop.page("/", snippet))
     page.wait_for_function("window.mtag && mtag.box")
@@ -193,7 +208,9 @@ def test_a_page_left_before_the_answer_sends_it_by_beacon_as_well(page: Page, bo
     assert len(box.events) == 1
 
 
-def test_a_reloaded_thank_you_page_without_an_order_id_is_one_sale(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_a_reloaded_thank_you_page_without_an_order_id_is_one_sale(
+    page: Page, box: FaultBox, shop: Shop, snippet: str
+) -> None:
     page.goto(shop.page("/landing", snippet) + "?clickId=c1")
     page.wait_for_function("document.cookie.includes('mtag=c1')")
     page.goto(shop.page("/thanks", snippet + "<script>mtag('sale', null, null, ['9.99'])</script>"))
@@ -205,7 +222,9 @@ def test_a_reloaded_thank_you_page_without_an_order_id_is_one_sale(page: Page, b
     assert len(box.events) == 2
 
 
-def test_two_visitors_without_click_or_order_id_are_two_sales(context: BrowserContext, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_two_visitors_without_click_or_order_id_are_two_sales(
+    context: BrowserContext, box: FaultBox, shop: Shop, snippet: str
+) -> None:
     url = shop.page("/thanks", snippet + "<script>mtag('lead')</script>")
     for count in (1, 2):
         visitor = context.browser.new_context() if context.browser else context
@@ -239,7 +258,9 @@ def test_calls_made_before_load_are_kept_in_order(page: Page, box: FaultBox, sho
 
 
 def test_it_works_without_the_stub_as_a_plain_script_and_a_call(page: Page, box: FaultBox, shop: Shop) -> None:
-    body = f'<script src="{box.url}/libs/mtag.js"></script><script>mtag("sale", null, {{orderId: 1}}, ["1.00"])</script>'
+    body = (
+        f'<script src="{box.url}/libs/mtag.js"></script><script>mtag("sale", null, {{orderId: 1}}, ["1.00"])</script>'
+    )
     page.goto(shop.page("/", body))
     box.wait(1)
 
@@ -258,13 +279,13 @@ def test_a_page_written_from_the_seed_alone_works(page: Page, box: FaultBox, sho
     assert page.evaluate("Attrace.getRoots()") == [box.url]
 
 
-def test_the_originals_own_global_is_left_alone(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_the_originals_own_global_is_left_alone(page: Page, shop: Shop, snippet: str, call: Call) -> None:
     page.goto(shop.page("/", "<script>window.Attrace = {action: 1}</script>" + snippet))
     call("sale", ORDER, ["1.00"])
     assert page.evaluate("Attrace") == {"action": 1}
 
 
-def test_no_global_but_mtag_and_attrace(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_no_global_but_mtag_and_attrace(page: Page, shop: Shop, snippet: str, call: Call) -> None:
     names = "Object.getOwnPropertyNames(window)"
     page.goto(shop.page("/without", "<p>"))
     before = set(page.evaluate(names))
@@ -282,9 +303,15 @@ def test_nothing_goes_to_anybody_else(page: Page, box: FaultBox, shop: Shop, sni
     assert len(asked) == 4  # the page, the tag, the config, the sale
 
 
-@pytest.mark.parametrize("path", ["/libs/mtag.js", "/libs/mtag.kCcc6elx.js", "/attrace/libs/mtag_js", "/attrace/libs/mtag_kCcc6elx_js"])
+@pytest.mark.parametrize(
+    "path", ["/libs/mtag.js", "/libs/mtag.kCcc6elx.js", "/attrace/libs/mtag_js", "/attrace/libs/mtag_kCcc6elx_js"]
+)
 def test_the_box_is_found_behind_a_stage_prefix_under_every_name(page: Page, shop: Shop, path: str) -> None:
     box = FaultBox(prefix="/api")
-    page.goto(shop.page("/", f'<script src="{box.url}{path}"></script><script>mtag("sale", null, {{orderId: 1}}, ["1"])</script>'))
+    page.goto(
+        shop.page(
+            "/", f'<script src="{box.url}{path}"></script><script>mtag("sale", null, {{orderId: 1}}, ["1"])</script>'
+        )
+    )
     box.wait(1, "/api/v1/beacon/conversion")
     box.stop()

@@ -55,7 +55,9 @@ def test_a_release_still_has_the_bytes_its_name_promises(file: Path) -> None:
 
 def test_base62_agrees_with_the_build_script() -> None:
     """Two implementations, in two languages, and one by hand: 62 ** 2 + 1 has the digits 1, 0, 1."""
-    printed = subprocess.run(["node", "tag/build.mjs", "--check"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        ["node", "tag/build.mjs", "--check"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
     assert f"revision {REVISION}" in printed
 
 
@@ -70,7 +72,11 @@ def test_base62_reads_back_as_the_digest(content: bytes) -> None:
 @pytest.mark.parametrize("prefix", ["/libs/mtag", "/attrace/libs/mtag"])
 @pytest.mark.parametrize(
     ("revision", "cache"),
-    [("", "public, max-age=300"), ("kCcc6elx", "public, max-age=86400"), (REVISION, "public, max-age=31536000, immutable")],
+    [
+        ("", "public, max-age=300"),
+        ("kCcc6elx", "public, max-age=86400"),
+        (REVISION, "public, max-age=31536000, immutable"),
+    ],
 )
 @pytest.mark.parametrize("form", ["{0}.js", "{0}_js"])
 def test_every_form_of_the_name_gets_the_tag(http: Client, prefix: str, revision: str, cache: str, form: str) -> None:
@@ -88,7 +94,19 @@ def test_every_form_of_the_name_gets_the_tag(http: Client, prefix: str, revision
 
 
 @pytest.mark.parametrize(
-    "name", ["mtag.abc.js", "mtag.123456789.js", "mtag.kCcc6el-.js", "mtag.kCcc6elx_js", "mtag", "app.js", "MTAG.js", "mtag.js.map", "..%2fapp.py", "mtag.kCcc6elé.js"]
+    "name",
+    [
+        "mtag.abc.js",
+        "mtag.123456789.js",
+        "mtag.kCcc6el-.js",
+        "mtag.kCcc6elx_js",
+        "mtag",
+        "app.js",
+        "MTAG.js",
+        "mtag.js.map",
+        "..%2fapp.py",
+        "mtag.kCcc6elé.js",
+    ],
 )
 def test_anything_else_under_libs_is_404_as_problem_json(http: Client, name: str) -> None:
     answer = http.http.get(f"/libs/{name}")
@@ -103,7 +121,10 @@ def test_the_config_names_the_revision_and_integrity_of_the_current_tag(http: Cl
     assert named["integrity"] == "sha384-" + base64.b64encode(hashlib.sha384(TAG).digest()).decode()
 
 
-@pytest.mark.parametrize(("header", "matches"), [('"a"', True), ('W/"a"', True), ('"b", "a"', True), ("*", True), ('"b"', False), (None, False), ("a", False)])
+@pytest.mark.parametrize(
+    ("header", "matches"),
+    [('"a"', True), ('W/"a"', True), ('"b", "a"', True), ("*", True), ('"b"', False), (None, False), ("a", False)],
+)
 def test_if_none_match_is_compared_weakly(header: str | None, matches: bool) -> None:
     assert tag_revision.none_match(header, '"a"') is matches
 

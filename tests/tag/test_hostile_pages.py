@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.tag.conftest import Call, Noise
+from tests.tag.conftest import Noise
 from tests.tag.sites import STUB, FaultBox, Shop
 
 SALE = "<script>mtag('sale', (ok, result) => { window.got = [ok, result] }, {orderId: 1}, ['1.00'])</script>"
@@ -17,7 +17,7 @@ def nonced(box: FaultBox) -> str:
 
 
 def test_a_strict_policy_with_the_documented_lines_lets_it_work(
-    page: Page, box: FaultBox, shop: Shop, noise: Noise, call: Call
+    page: Page, box: FaultBox, shop: Shop, noise: Noise
 ) -> None:
     policy = f"default-src 'none'; script-src 'nonce-n0'; connect-src {box.url}; img-src {box.url}"
     page.goto(shop.page("/", nonced(box), {"Content-Security-Policy": policy}) + "?clickId=c1")
@@ -40,7 +40,9 @@ def test_where_connections_are_forbidden_an_image_carries_the_sale(page: Page, b
     assert (sent.method, sent.json["metadata"]) == ("GET", {"orderId": 1})
 
 
-def test_where_the_script_has_no_nonce_the_page_goes_on_without_it(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_where_the_script_has_no_nonce_the_page_goes_on_without_it(
+    page: Page, box: FaultBox, shop: Shop, snippet: str
+) -> None:
     page.goto(shop.page("/", snippet + "<h1>thanks</h1>", {"Content-Security-Policy": "script-src 'nonce-n0'"}))
     assert page.inner_text("h1") == "thanks"
     assert box.seen == []
@@ -68,21 +70,27 @@ BREAKAGE = {
 
 
 @pytest.mark.parametrize("breakage", BREAKAGE)
-def test_a_sale_leaves_a_page_that_broke_its_own_built_ins(page: Page, box: FaultBox, shop: Shop, breakage: str) -> None:
+def test_a_sale_leaves_a_page_that_broke_its_own_built_ins(
+    page: Page, box: FaultBox, shop: Shop, breakage: str
+) -> None:
     body = f'<script>{BREAKAGE[breakage]}</script><script src="{box.url}/libs/mtag.js"></script>{SALE}'
     page.goto(shop.page("/", body) + "?clickId=c1")
     sent = box.wait(1)[0].json
     assert (sent["values"], sent["metadata"]["orderId"], sent["clickId"]) == (["1.00"], 1, "c1")
 
 
-@pytest.mark.parametrize("breakage", ["fetch throws", "JSON is overwritten", "array methods throw", "everything is frozen"])
+@pytest.mark.parametrize(
+    "breakage", ["fetch throws", "JSON is overwritten", "array methods throw", "everything is frozen"]
+)
 def test_what_a_page_breaks_after_the_tag_loaded_is_not_even_noticed(
     page: Page, box: FaultBox, shop: Shop, breakage: str
 ) -> None:
     body = f'<script src="{box.url}/libs/mtag.js"></script><script>{BREAKAGE[breakage]}</script>{SALE}'
     page.goto(shop.page("/", body))
     box.wait(1)
-    assert [one.method for one in box.of("/v1/beacon/conversion")] == ["POST"]  # by fetch, not by the image for want of it
+    assert [one.method for one in box.of("/v1/beacon/conversion")] == [
+        "POST"
+    ]  # by fetch, not by the image for want of it
 
 
 @pytest.mark.parametrize(
@@ -95,7 +103,9 @@ def test_what_a_page_breaks_after_the_tag_loaded_is_not_even_noticed(
         "Object.defineProperty(document, 'cookie', {get() { throw Error() }, set() { throw Error() }})",
     ],
 )
-def test_blocked_storage_costs_the_memory_but_not_the_sale(page: Page, box: FaultBox, shop: Shop, snippet: str, blocked: str) -> None:
+def test_blocked_storage_costs_the_memory_but_not_the_sale(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, blocked: str
+) -> None:
     page.goto(shop.page("/", f"<script>{blocked}</script>" + snippet + SALE) + "?clickId=c1")
     page.wait_for_function("window.got")
     assert page.evaluate("got[0]") is True
@@ -146,7 +156,9 @@ def test_a_wrong_call_throws_nothing_and_does_not_stop_the_next(
     sale = "try { mtag('sale', null, {orderId: 'right'}, ['1.00']) } catch (e) { window.thrown = e }"
     wrong = f"try {{ {call} }} catch (e) {{ if (!/constructor/.test(e)) window.thrown = '' + e }}"
     consent = "mtag('consent', true)"
-    page.goto(shop.page("/", f'<script src="{box.url}/libs/mtag.js"></script><script>{wrong};{consent};{sale}</script>'))
+    page.goto(
+        shop.page("/", f'<script src="{box.url}/libs/mtag.js"></script><script>{wrong};{consent};{sale}</script>')
+    )
     box.wait(1)
     page.wait_for_timeout(100)
     assert page.evaluate("window.thrown") is None

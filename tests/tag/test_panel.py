@@ -46,14 +46,16 @@ def test_it_says_why_a_sale_would_not_be_attributed(page: Page, box: FaultBox, s
     assert "No click is kept" in text
 
 
-def test_a_refusal_stands_there_with_its_sentence(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+def test_a_refusal_stands_there_with_its_sentence(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
     box.answers = [(422, {"code": "value_invalid", "detail": "Send 12.50."})]
     page.goto(shop.page("/", snippet) + "?mtag_debug=1")
     call("sale", {"orderId": "A-1"}, ["12,50"])
     panel_text(page, "refused for good: value_invalid - Send 12.50.")
 
 
-def test_it_can_be_closed(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+def test_it_can_be_closed(page: Page, shop: Shop, snippet: str) -> None:
     page.goto(shop.page("/", snippet) + "?mtag_debug=1")
     page.get_by_role("button", name="Close").click()
     assert page.locator("mtag-panel").count() == 0
