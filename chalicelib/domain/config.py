@@ -68,6 +68,9 @@ class Tracking(Strict, frozen=True):
     )
     cookie_domain: Annotated[str, Meta(pattern="^\\.?[a-z0-9.-]+$")] | None = None
     consent: Literal["granted", "required", "off"] = "granted"
+    customer_groups: dict[Literal["new", "existing"], Name] = {}
+    """Commission groups by the reported customer status, for orders without groups of their own: an agreement that pays only for new
+    customers has rules for their group and none, or a rate of 0, for the default one."""
     hold_unverified: bool = False
     """Keep conversions that only a browser reported off the network until they are verified or approved."""
 

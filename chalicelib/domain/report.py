@@ -90,7 +90,7 @@ def read_body(raw: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         raise Malformed("body_invalid", f"{error}. The fields and their types are at /docs.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed("json_malformed", "The body is not JSON. Send one JSON object, encoded as UTF-8.") from None
 
 
@@ -138,6 +138,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         )
     currency = money.check_currency(body.currency or config.currency)
     amount, lines = _amounts(body, currency)
+    lines = _by_customer(lines, body.customer_status, config)
     original, rate = None, None
     if currency != config.currency:
         original, rate = (amount, currency), _rate(currency, config)
@@ -224,6 +225,19 @@ def _amounts(body: Body, currency: str) -> tuple[int, tuple[Line, ...]]:
             f"The items add up to {money.format_amount(total, currency)}, the values to {money.format_amount(sum(values), currency)}.",
         )
     return total, tuple(Line(group, groups[group]) for group in sorted(groups))
+
+
+def _by_customer(
+    lines: tuple[Line, ...], status: Literal["new", "existing"] | None, config: Config) -> tuple[Line, ...]:
+    """What names no group counts under the customer's, where the config has one; what names a group keeps it."""
+    group = config.tracking.customer_groups.get(status) if status else None
+    if group is None:
+        return lines
+    amounts: dict[str, int] = {}
+    for line in lines:
+        name = group if line.group == "default" else line.group
+        amounts[name] = amounts.get(name, 0) + line.amount
+    return tuple(Line(name, amounts[name]) for name in sorted(amounts))
 
 
 def _checked_total(total: int, currency: str) -> int:

@@ -7,22 +7,21 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.domain import errors
 from chalicelib.domain.errors import Refusal, TooMany
 
 Headers = dict[str, str | list[str]]
 log = logging.getLogger("merchant-box")
 
-_STATUS: dict[type[Refusal], tuple[int, str]] = {
-    errors.Malformed: (400, "The request cannot be read"),
-    errors.Unauthenticated: (401, "No valid key"),
-    errors.Forbidden: (403, "Not allowed"),
-    errors.NotFound: (404, "Not found"),
-    errors.Conflict: (409, "In conflict with what the box holds"),
-    errors.TooLarge: (413, "Too large"),
-    errors.Unprocessable: (422, "The values cannot be accepted"),
-    errors.TooMany: (429, "Too many requests"),
-    errors.Unavailable: (503, "Not available now"),
+_TITLES = {
+    400: "The request cannot be read",
+    401: "No valid key",
+    403: "Not allowed",
+    404: "Not found",
+    409: "In conflict with what the box holds",
+    413: "Too large",
+    422: "The values cannot be accepted",
+    429: "Too many requests",
+    503: "Not available now",
 }
 _CHALICES_OWN = {
     400: ("bad_request", "The request cannot be read"),
@@ -42,7 +41,7 @@ def problem(status: int, title: str, code: str, detail: str, headers: Headers | 
 
 
 def refused(refusal: Refusal) -> Response:
-    status, title = _STATUS[type(refusal)]
+    status = refusal.status
     headers: Headers = {}
     if isinstance(refusal, TooMany):
         headers = {
@@ -53,7 +52,7 @@ def refused(refusal: Refusal) -> Response:
         headers["RateLimit-Reset"] = str(refusal.retry_after)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="merchant box"'
-    return problem(status, title, refusal.code, refusal.detail, headers)
+    return problem(status, _TITLES[status], refusal.code, refusal.detail, headers)
 
 
 def broken(error: Exception) -> Response:
@@ -72,4 +71,7 @@ def uniform(request: Any, get_response: Any) -> Response:
         return response
     code, title = _CHALICES_OWN.get(response.status_code, ("internal", "Our mistake"))
     kept: Headers = {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
-    return problem(response.status_code, title, code, str(body["Message"]), kept)
+    detail = str(body["Message"]).rstrip(".") + "."
+    if response.status_code == 415:
+        detail += " Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
+    return problem(response.status_code, title, code, detail, kept)

@@ -58,9 +58,9 @@ def correct(box: Box, conversion_id: str, correction: Correction, by: str) -> tu
 
 def _corrected(held: Conversion, correction: Correction) -> Conversion:
     changed = held
-    if correction.status is None and correction.amount is None and correction.lines is None:
+    if correction.status is None and correction.amount is None and not correction.lines:
         raise Unprocessable("nothing_to_change", "Give a status, an amount or lines.")
-    if correction.amount is not None or correction.lines is not None:
+    if correction.amount is not None or correction.lines:
         lines = _lines(held, correction)
         changed = replace(changed, lines=lines, amount=sum(line.amount for line in lines))
     if correction.status is not None:
@@ -84,7 +84,7 @@ def _reason(decision: Decision, reason: str | None) -> str | None:
 
 
 def _lines(held: Conversion, correction: Correction) -> tuple[Line, ...]:
-    if correction.lines is not None:
+    if correction.lines:
         unknown = set(correction.lines) - {line.group for line in held.lines}
         if unknown:
             raise Unprocessable("group_unknown", f"This conversion has no line in group {sorted(unknown)[0]!r}.")
