@@ -4,11 +4,14 @@ from chalice.app import Chalice
 
 from chalicelib import packaging
 from chalicelib.routes import problems
+from chalicelib.routes.batches import batches
 from chalicelib.routes.beacon import beacon
 from chalicelib.routes.clicks import clicks
 from chalicelib.routes.conversions import conversions
 from chalicelib.routes.dashboard import dashboard
+from chalicelib.routes.postbacks import postbacks
 from chalicelib.routes.public import public
+from chalicelib.routes.reports import reports
 from chalicelib.routes.signing import signing
 from chalicelib.routes.tag import tag
 
@@ -20,5 +23,8 @@ app.register_blueprint(clicks)
 app.register_blueprint(beacon)
 app.register_blueprint(public)
 app.register_blueprint(conversions)
+app.register_blueprint(batches)
+app.register_blueprint(reports)
+app.register_blueprint(postbacks)
 app.register_blueprint(dashboard)
 app.register_blueprint(signing)

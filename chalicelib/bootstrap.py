@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from chalicelib.adapters.signers import Signer
     from chalicelib.adapters.stores.clicks import ClickStore
     from chalicelib.adapters.stores.conversions import ConversionStore
+    from chalicelib.adapters.stores.deliveries import DeliveryStore
     from chalicelib.adapters.stores.keys import KeyStore
+    from chalicelib.adapters.stores.limits import LimitStore
+    from chalicelib.adapters.stores.notices import NoticeStore
     from chalicelib.adapters.stores.parties import AgreementStore, PublisherStore
+    from chalicelib.adapters.stores.postbacks import PostbackStore
     from chalicelib.adapters.stores.state import StateStore
     from chalicelib.adapters.stores.transactions import TransactionStore
+    from chalicelib.adapters.stores.vouchers import VoucherStore
     from chalicelib.domain.config import Config
 
 
@@ -87,6 +92,41 @@ class Box:
         return StateStore()
 
     @cached_property
+    def vouchers(self) -> "VoucherStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.vouchers import VoucherStore
+
+        return VoucherStore()
+
+    @cached_property
+    def postbacks(self) -> "PostbackStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.postbacks import PostbackStore
+
+        return PostbackStore()
+
+    @cached_property
+    def notices(self) -> "NoticeStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.notices import NoticeStore
+
+        return NoticeStore()
+
+    @cached_property
+    def deliveries(self) -> "DeliveryStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.deliveries import DeliveryStore
+
+        return DeliveryStore()
+
+    @cached_property
+    def limits(self) -> "LimitStore":
+        self._bind_tables()
+        from chalicelib.adapters.stores.limits import LimitStore
+
+        return LimitStore()
+
+    @cached_property
     def id_secret(self) -> bytes:
         """The secret that conversion ids are derived with: drawn once in a box's life, the first writer's stays."""
         self.state.write_once("id-secret", secrets.token_hex(32))
@@ -98,7 +138,7 @@ class Box:
     def network(self) -> "Network":
         from chalicelib.adapters.network import Network
 
-        return Network(self.settings.rpc_urls or self._kept_rpc_urls())
+        return Network(self.settings.rpc_urls or self._kept_rpc_urls(), self.config.network.chain_id)
 
     def _kept_rpc_urls(self) -> tuple[str, ...]:
         """From the parameter store, by commas: they hold API keys."""

@@ -31,7 +31,9 @@ class Settings:
     """The ARN of the conversions table's stream; refused empty when packaging for AWS (`box config check`)."""
     signer_address: str | None
     """Public address of the operational key, so that nothing has to load the key to show it."""
-    crash_at: str | None
+    allow_private_postbacks: bool = False
+    """Lets postbacks go to loopback and private addresses: for a local box and the tests, never on AWS."""
+    crash_at: str | None = None
     """A named point at which a test wants this process to die; never set elsewhere."""
 
 
@@ -54,6 +56,7 @@ def settings() -> Settings:
             "CONVERSIONS_STREAM_ARN", f"arn:aws:dynamodb:local:000000000000:table/{prefix}-conversions/stream/local"
         ),
         signer_address=os.environ.get("SIGNER_ADDRESS"),
+        allow_private_postbacks=os.environ.get("ALLOW_PRIVATE_POSTBACKS") == "1",
         crash_at=os.environ.get("CRASH_AT"),
     )
 

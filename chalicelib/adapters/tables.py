@@ -153,9 +153,104 @@ class State(Model):
     expires_at = NumberAttribute(attr_name="expiresAt", null=True)
 
 
-MODELS: tuple[type[Model], ...] = (Clicks, Conversions, Transactions, Publishers, Agreements, Keys, State)
+class Vouchers(Model):
+    class Meta:
+        table_name = "vouchers"
+        billing_mode = "PAY_PER_REQUEST"
 
-TTL_TABLES = (Clicks, Conversions, State)
+    code_key = UnicodeAttribute(hash_key=True, attr_name="codeKey")
+    """The code as it is compared: case does not count."""
+    body = UnicodeAttribute()
+
+
+class Postbacks(Model):
+    class Meta:
+        table_name = "postbacks"
+        billing_mode = "PAY_PER_REQUEST"
+
+    publisher_id = UnicodeAttribute(hash_key=True, attr_name="publisherId")
+    postback_id = UnicodeAttribute(range_key=True, attr_name="postbackId")
+    version = NumberAttribute()
+    body = UnicodeAttribute()
+
+
+class Notices(Model):
+    """What publishers were told of a conversion, and when to look at it next."""
+
+    class Meta:
+        table_name = "notices"
+        billing_mode = "PAY_PER_REQUEST"
+
+    class Due(GlobalSecondaryIndex["Notices"]):
+        class Meta:
+            index_name = "due"
+            projection = KeysOnlyProjection()
+
+        due_slot = UnicodeAttribute(hash_key=True, attr_name="dueSlot")
+        due_at = NumberAttribute(range_key=True, attr_name="dueAt")
+
+    conversion_id = UnicodeAttribute(hash_key=True, attr_name="conversionId")
+    due_slot = UnicodeAttribute(attr_name="dueSlot", null=True)
+    due_at = NumberAttribute(attr_name="dueAt", null=True)
+    version = NumberAttribute()
+    body = UnicodeAttribute(null=True)
+    due = Due()
+
+
+class Deliveries(Model):
+    """One message to one postback, with its attempts; `deliveryId` begins with the event's time."""
+
+    class Meta:
+        table_name = "deliveries"
+        billing_mode = "PAY_PER_REQUEST"
+
+    class Due(GlobalSecondaryIndex["Deliveries"]):
+        class Meta:
+            index_name = "due"
+            projection = KeysOnlyProjection()
+
+        due_slot = UnicodeAttribute(hash_key=True, attr_name="dueSlot")
+        due_at = NumberAttribute(range_key=True, attr_name="dueAt")
+
+    postback_id = UnicodeAttribute(hash_key=True, attr_name="postbackId")
+    delivery_id = UnicodeAttribute(range_key=True, attr_name="deliveryId")
+    due_slot = UnicodeAttribute(attr_name="dueSlot", null=True)
+    due_at = NumberAttribute(attr_name="dueAt", null=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+    version = NumberAttribute()
+    body = UnicodeAttribute()
+    due = Due()
+
+
+class Limits(Model):
+    """How often somebody called in a minute. No address stands here: only its hash under a salt that is forgotten with the day."""
+
+    class Meta:
+        table_name = "limits"
+        billing_mode = "PAY_PER_REQUEST"
+
+    name = UnicodeAttribute(hash_key=True)
+    calls = NumberAttribute(null=True)
+    salt = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+MODELS: tuple[type[Model], ...] = (
+    Clicks,
+    Conversions,
+    Transactions,
+    Publishers,
+    Agreements,
+    Keys,
+    State,
+    Vouchers,
+    Postbacks,
+    Notices,
+    Deliveries,
+    Limits,
+)
+
+TTL_TABLES = (Clicks, Conversions, State, Deliveries, Limits)
 """Tables whose `expiresAt` (seconds since 1970) lets DynamoDB forget an item."""
 
 

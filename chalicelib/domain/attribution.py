@@ -28,6 +28,14 @@ class Voucher(Struct, rename="camel", frozen=True):
     exclusive: bool = False
 
 
+class OwnedCode(Struct, rename="camel", frozen=True):
+    """A voucher as it is kept: which agreement it earns under is looked up at the order."""
+
+    code: str
+    publisher_id: str
+    exclusive: bool = False
+
+
 class Attribution(Struct, rename="camel", frozen=True, kw_only=True):
     """The publisher is None when nobody earns; then `reason` says why. `loser` names what did not win."""
 

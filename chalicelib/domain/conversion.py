@@ -21,6 +21,8 @@ Decision = Literal["open", "approved", "rejected"]
 Status = Literal["open", "approved", "sale", "rejected"]
 
 MAX_HISTORY = 200
+TEST_DAYS = 7
+"""How long a test order is shown."""
 _RANK: dict[Source, int] = {"tag": 0, "signed-tag": 1, "server": 2}
 
 
@@ -99,11 +101,11 @@ class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, froze
     set_aside: str | None = None
     """Why the network refused this conversion, for a person to read; None in the ordinary course."""
     history: tuple[Happening, ...] = ()
-    version: int = 1
-
     erased_at: int | None = None
     given_back: dict[str, int] = field(default_factory=dict)
     """Signer -> the newest of its nonces that gave this conversion back; no late claim of that one or an earlier one counts."""
+    version: int = 1
+
     @property
     def attributed(self) -> bool:
         return self.attribution.publisher_id is not None
@@ -111,8 +113,17 @@ class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, froze
 
 def conversion_id(box_secret: bytes, report: Report) -> str:
     """The id under which this order is kept, whoever reports it: 26 characters a-z2-7 that only the box can derive."""
-    kind, identity = ("order", report.order_id) if report.order_id else ("event", report.event_id)
-    name = json.dumps(["test" if report.is_test else "live", report.action, kind, identity], ensure_ascii=False)
+    kind, identity = ("order", report.order_id) if report.order_id else ("event", report.event_id or "")
+    return _derived_id(box_secret, report.action, kind, identity, report.is_test)
+
+
+def id_of_order(box_secret: bytes, action: Action, order_id: str, *, is_test: bool = False) -> str:
+    """The same, for an order that is looked up rather than reported."""
+    return _derived_id(box_secret, action, "order", order_id, is_test)
+
+
+def _derived_id(box_secret: bytes, action: Action, kind: str, identity: str, is_test: bool) -> str:
+    name = json.dumps(["test" if is_test else "live", action, kind, identity], ensure_ascii=False)
     digest = hmac.new(box_secret, name.encode(), hashlib.sha256).digest()
     return base64.b32encode(digest[:16]).decode().rstrip("=").lower()
 
@@ -158,6 +169,10 @@ def merge(
     Raises Conflict: `conflict` when it says something else and may not change it, `locked` after the lock.
     """
     earlier = held.said.get(report.source)
+    if held.erased_at is not None:
+        if earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency):
+            return held, "duplicate"
+        raise Conflict("erased", "This order was erased on request; nothing of it is taken again.")
     if earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency):
         return _with_other_click(held, report, earlier, now), "duplicate"
     if earlier is None and _RANK[report.source] > _RANK[held.source]:

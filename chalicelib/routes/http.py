@@ -13,23 +13,29 @@ if TYPE_CHECKING:
     from chalicelib.services.access import Caller
 
 View = Callable[..., Response]
+RATE_LIMIT = "rateLimit"
+"""Where a request's context keeps what is left of its limit, for the answer's headers."""
 MAX_BODY_BYTES = 64 * 1024
 """Of a single report; batches have their own limit."""
 
 
 class Routes(Blueprint):
     """A Chalice blueprint. `cors="any"` is for what anyone may read; `"origins"` echoes an origin of the config, with credentials,
-    for sendBeacon sends them and browsers then refuse `*`."""
+    for sendBeacon sends them and browsers then refuse `*`. `limited=False` is for what caches hold and no table is read for."""
 
-    def route(self, path: str, cors: Literal["any", "origins"] | None = None, **options: Any) -> Callable[[View], View]:
+    def route(
+        self, path: str, cors: Literal["any", "origins"] | None = None, limited: bool = True, **options: Any
+    ) -> Callable[[View], View]:
         register = super().route(path, **options)
 
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def answering(**path_parameters: str) -> Response:
                 request: Request = self.current_request
-                response = _answered(view, request, path_parameters)
+                response = _answered(view, request, path_parameters, limited)
                 response.headers.update(_cors_headers(cors, request))
+                for name, value in request.context.get(RATE_LIMIT, {}).items():
+                    response.headers.setdefault(name, value)
                 return response
 
             register(answering)
@@ -38,13 +44,25 @@ class Routes(Blueprint):
         return decorate
 
 
-def _answered(view: View, request: Request, path_parameters: dict[str, str]) -> Response:
+def _answered(view: View, request: Request, path_parameters: dict[str, str], limited: bool) -> Response:
     try:
+        if limited:
+            _count_address(request)
         return view(request, **path_parameters)
     except Refusal as refusal:
         return problems.refused(refusal)
     except Exception as error:  # noqa: BLE001 - the last guard: an answer must leave, and its text must not
         return problems.broken(error)
+
+
+def _count_address(request: Request) -> None:
+    """The address that API Gateway saw, never what a header claims. Raises TooMany."""
+    from chalicelib.bootstrap import box
+    from chalicelib.services import limits
+
+    address = (request.context.get("identity") or {}).get("sourceIp")
+    if address and (left := limits.take_by_address(box(), address)):
+        request.context[RATE_LIMIT] = left.headers()
 
 
 def _cors_headers(cors: str | None, request: Request) -> dict[str, str]:
@@ -105,4 +123,7 @@ def caller_of(request: Request, *allowed: str) -> "Caller":
     from chalicelib.bootstrap import box
     from chalicelib.services import access
 
-    return access.caller(box(), request.headers.get("authorization"), *allowed)
+    caller = access.caller(box(), request.headers.get("authorization"), *allowed)
+    if caller.left is not None:
+        request.context[RATE_LIMIT] = caller.left.headers()
+    return caller

@@ -11,7 +11,7 @@ public = Routes(__name__)
 FIVE_MINUTES = {"Cache-Control": "public, max-age=300"}
 
 
-@public.route("/v1/config", methods=["GET"], cors="any")
+@public.route("/v1/config", methods=["GET"], cors="any", limited=False)
 def config(_: Request) -> Response:
     """The tag reads this. No AWS client is imported on the way."""
     from chalicelib.bootstrap import box
@@ -37,7 +37,7 @@ def config(_: Request) -> Response:
     return answer(shown, headers={**FIVE_MINUTES})
 
 
-@public.route("/v1/config/schema", methods=["GET"], cors="any")
+@public.route("/v1/config/schema", methods=["GET"], cors="any", limited=False)
 def config_schema(_: Request) -> Response:
     from chalicelib.domain.config import json_schema
 

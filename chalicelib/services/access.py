@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chalicelib.bootstrap import Box
 from chalicelib.domain.errors import Forbidden, Unauthenticated, Unprocessable
+from chalicelib.services import limits
 
 SCOPES = ("admin", "server", "readonly")
 _ALPHABET = string.ascii_letters + string.digits
@@ -21,6 +22,8 @@ class Caller:
     name: str
     scopes: frozenset[str]
     publisher_id: str | None
+    left: limits.Left | None = None
+    """What the key may still call in this minute; None without a limit."""
 
 
 def create_key(box: Box, name: str, *scopes: str) -> str:
@@ -36,7 +39,8 @@ def create_key(box: Box, name: str, *scopes: str) -> str:
 def caller(box: Box, authorization: str | None, *allowed: str) -> Caller:
     """The caller behind an Authorization header, if it may: `admin` may do all, "publisher" stands for any publisher's key.
 
-    Raises Unauthenticated without a valid key, Forbidden for one of a lesser scope.
+    The key is looked up by its SHA-256, so how long a comparison takes tells nothing of a key (docs/decisions/0030).
+    Raises Unauthenticated without a valid key, Forbidden for one of a lesser scope, TooMany past the key's limit.
     """
     scheme, _, key = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not key.startswith("box_"):
@@ -44,6 +48,7 @@ def caller(box: Box, authorization: str | None, *allowed: str) -> Caller:
     kept = box.keys.get(key_hash(key.strip()))
     if kept is None or kept.revoked_at is not None:
         raise Unauthenticated("key_invalid", "This key is not one of this box, or it was revoked.")
+    left = limits.take_by_key(box, kept.key_hash)
     publisher = next(
         (scope.removeprefix("publisher:") for scope in kept.scopes if scope.startswith("publisher:")), None
     )
@@ -52,7 +57,7 @@ def caller(box: Box, authorization: str | None, *allowed: str) -> Caller:
         raise Forbidden("scope_missing", f"This call needs a key with scope {' or '.join(allowed) or 'admin'}.")
     if kept.last_used_at is None or box.now() - kept.last_used_at > _LAST_USE_MS:
         box.keys.used(kept.key_hash, box.now())
-    return Caller(kept.name, kept.scopes, None if kinds & {"admin", "server", "readonly"} else publisher)
+    return Caller(kept.name, kept.scopes, None if kinds & {"admin", "server", "readonly"} else publisher, left)
 
 
 def key_hash(key: str) -> str:

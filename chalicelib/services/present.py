@@ -27,7 +27,7 @@ def conversions(box: Box, found: Iterable[Conversion], *, private: bool = True) 
 
 def _conversion(conversion: Conversion, standing: Standing, private: bool) -> dict[str, Any]:
     attribution, mined = conversion.attribution, standing.transaction.mined if standing.transaction else None
-    shown = {
+    shown: dict[str, Any] = {
         "conversionId": conversion.conversion_id,
         "action": conversion.action,
         "status": standing.status,
@@ -48,6 +48,7 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
         },
         "reason": conversion.reason,
         "isTest": conversion.is_test,
+        "erasedAt": rfc3339(conversion.erased_at),
         "createdAt": rfc3339(conversion.created_at),
         "dueAt": rfc3339(standing.due_at),
         "lockAt": rfc3339(standing.lock_at),
@@ -64,6 +65,9 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
     if private:
         shown["orderId"] = conversion.order_id
         shown["metadata"] = conversion.metadata
+        shown["voucher"] = conversion.voucher
+        shown["customerStatus"] = conversion.customer_status
+        shown["converted"] = _converted(conversion)
         shown["lines"] = [
             {"group": line.group, "amount": format_amount(line.amount, conversion.currency)}
             for line in conversion.lines
@@ -84,6 +88,14 @@ def _change(standing: Standing) -> dict[str, Any] | None:
         "transaction": mined.hash if mined else attempts[-1].hash if attempts else None,
         "blockNumber": mined.block_number if mined else None,
     }
+
+
+def _converted(conversion: Conversion) -> dict[str, str] | None:
+    """What the shop said, and the rate of the config it was converted at; None in the merchant's own currency."""
+    if conversion.original is None or conversion.rate is None:
+        return None
+    amount, currency = conversion.original
+    return {"amount": format_amount(amount, currency), "currency": currency, "rate": conversion.rate}
 
 
 def _last_hash(standing: Standing) -> str | None:

@@ -18,6 +18,8 @@ def receipt(box: Box, conversion_id: str) -> tuple[int, dict[str, Any]]:
         raise NotFound("conversion_unknown", "The box holds no conversion of that id.")
     where = standing(box, held)
     mined = where.transaction.mined if where.transaction else None
+    if held.erased_at is not None:
+        return 202, {"conversionId": conversion_id, "state": where.network, "reason": "erased"}
     if not held.entries or where.transaction is None or mined is None or mined.first_sequence is None:
         return 202, {"conversionId": conversion_id, "state": where.network, "reason": _why_not(held, where)}
     return 200, _receipt(box, held, held.entries[-1], where, where.transaction, mined)

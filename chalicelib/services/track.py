@@ -127,7 +127,7 @@ def _attribution(box: Box, report: Report, now: int) -> Attribution:
 
 def _voucher(box: Box, code: str | None) -> Voucher | None:
     """The voucher with the agreement in force now, None when it belongs to nobody active."""
-    kept = box.state.read(f"voucher#{code.casefold()}", Voucher) if code else None
+    kept = box.vouchers.get(code) if code else None
     publisher = box.publishers.get(kept.publisher_id) if kept else None
     if kept is None or publisher is None or publisher.link is None:
         return None

@@ -7,7 +7,7 @@ import msgspec
 from pynamodb.exceptions import UpdateError
 
 from chalicelib.adapters import tables
-from chalicelib.adapters.stores.days import day_slot, days, slot_of
+from chalicelib.adapters.stores.days import ahead, day_slot, days, slot_of
 from chalicelib.adapters.stores.item import condition_failed, dump, read
 from chalicelib.adapters.tables import Clicks
 from chalicelib.domain.click import Click
@@ -75,10 +75,21 @@ class ClickStore:
             if not condition_failed(error):
                 raise
 
+    def erase(self, click: Click) -> None:
+        """Replaces the click by one without a sub id or salts; publisher and time stay, for the totals."""
+        Clicks(click.click_id).update(
+            actions=[Clicks.body.set(dump(click)), Clicks.sub_id.remove()], condition=Clicks.click_id.exists()
+        )
+
     def on(self, first: date, last: date, publisher_id: str | None = None) -> Iterator[tuple[str, str, str | None]]:
         """(day, publisherId, subId) of every click from `first` to `last`, both included."""
-        for day in days(first, last):
-            for slot in range(tables.DAY_SLOTS):
-                mine = None if publisher_id is None else (Clicks.publisher_id == publisher_id)
-                for row in Clicks.by_day.query(f"{day}#{slot}", filter_condition=mine):
-                    yield day, row.publisher_id, row.sub_id
+
+        def rows(day_slot: str) -> list[tuple[str, str, str | None]]:
+            mine = None if publisher_id is None else (Clicks.publisher_id == publisher_id)
+            day = day_slot.partition("#")[0]
+            found = Clicks.by_day.query(day_slot, filter_condition=mine)
+            return [(day, row.publisher_id, row.sub_id) for row in found]
+
+        for slots in ahead(list(days(first, last)), rows):
+            for slot in slots:
+                yield from slot

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pynamodb.exceptions import PutError
 
 from chalicelib.adapters import tables
-from chalicelib.adapters.stores.days import day_of, day_slot, days, slot_of
+from chalicelib.adapters.stores.days import ahead, day_of, day_slot, days, slot_of
 from chalicelib.adapters.stores.item import Exists, Stale, condition_failed, dump, read
 from chalicelib.adapters.tables import Conversions
 from chalicelib.domain.conversion import TEST_DAYS, Conversion
@@ -56,7 +56,11 @@ class ConversionStore:
         return changed
 
     def outbox(self, limit: int) -> list[tuple[int, Conversion]]:
-        """(since, conversion) of the oldest markers, at most `limit`, each checked against the item itself, for the index may lag."""
+        """(since, conversion) of the oldest markers, about `limit` of new conversions and as many of changes, each checked against the item
+        itself, for the index may lag.
+
+        The two wait in slots of their own: a change may have to wait for finality, and must not keep new conversions from being seen.
+        """
         keys: list[tuple[int, str]] = []
         for kind in ("", CHANGE):
             keys += sorted(key for slot in range(tables.OUTBOX_SLOTS) for key in _marked(f"{kind}{slot}", limit))[
@@ -72,13 +76,11 @@ class ConversionStore:
         self, first: date, last: date, after: tuple[int, str] | None = None
     ) -> Iterator[tuple[int, str, str | None]]:
         """(createdAt, conversionId, publisherId) from the newest to the oldest, from the end of `last` or behind `after`."""
-        for day in reversed(list(days(first, last))):
-            if after is not None and day > day_of(after[0]):
-                continue
-            slots = [self._slot_rows(f"{day}#{slot}", after) for slot in range(tables.DAY_SLOTS)]
+        wanted = [day for day in reversed(list(days(first, last))) if after is None or day <= day_of(after[0])]
+        for slots in ahead(wanted, lambda day_slot: self._slot_rows(day_slot, after)):
             yield from heapq.merge(*slots, reverse=True)
 
-    def _slot_rows(self, day_slot: str, after: tuple[int, str] | None) -> Iterator[tuple[int, str, str | None]]:
+    def _slot_rows(self, day_slot: str, after: tuple[int, str] | None) -> list[tuple[int, str, str | None]]:
         bound = None if after is None else Conversions.created_at <= after[0]
         rows = Conversions.by_day.query(day_slot, bound, scan_index_forward=False, page_size=1000)
         keys = ((int(row.created_at), row.conversion_id, row.publisher_id) for row in rows)
@@ -97,15 +99,15 @@ def _conversion(item: Conversions) -> Conversion:
 
 def _conversion_item(conversion: Conversion, wanted_since: int | None) -> Conversions:
     key = conversion.conversion_id
+    slot = f"{CHANGE if conversion.entries else ''}{slot_of(key, tables.OUTBOX_SLOTS)}"
     return Conversions(
         conversion_id=key,
-    slot = f"{CHANGE if conversion.entries else ''}{slot_of(key, tables.OUTBOX_SLOTS)}"
         publisher_id=conversion.attribution.publisher_id,
         day_slot=day_slot(conversion.created_at, key),
         created_at=conversion.created_at,
         outbox_slot=None if wanted_since is None else slot,
         outbox_since=wanted_since,
-        expires_at=conversion.created_at // 1000 + 7 * 86_400 if conversion.is_test else None,
+        expires_at=conversion.created_at // 1000 + TEST_DAYS * 86_400 if conversion.is_test else None,
         version=conversion.version,
         body=dump(conversion),
     )
