@@ -6,7 +6,6 @@ from typing import Literal
 
 from chalicelib.domain.conversion import Conversion, Entry, in_groups_of
 
-
 Operation = Literal["record", "supersede", "amend", "decide"]
 """One call's worth of work. All but `record` need the entry's batch to be on the network."""
 

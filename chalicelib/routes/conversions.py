@@ -1,7 +1,5 @@
 """The merchant's and the publishers' view of conversions, and the merchant's corrections."""
 
-from typing import Any
-
 from chalice.app import Request, Response
 
 from chalicelib.routes.http import Routes, answer, body_of, caller_of, query_of
@@ -20,7 +18,7 @@ def create(request: Request) -> Response:
     received = track.conversion(box(), read_body(body_of(request), ServerBody), "server")
     shown = present.conversions(box(), [received.conversion])[0]
     shown["duplicate"] = received.duplicate
-    location: Headers = {"Location": f"/v1/conversions/{received.conversion.conversion_id}"}
+    location: Headers = {"Location": f"{_own_path(request)}/{received.conversion.conversion_id}"}
     return answer(shown, 200 if received.duplicate else 202, location)
 
 
@@ -59,11 +57,6 @@ def correct(request: Request, conversion_id: str) -> Response:
     return answer(present.conversions(box(), [changed])[0])
 
 
-@conversions.route("/v1/stats", methods=["GET"])
-def stats(request: Request) -> Response:
-    from chalicelib.bootstrap import box
-    from chalicelib.services import report
-
-    caller = caller_of(request, "readonly", "server", "publisher")
-    shown: dict[str, Any] = report.stats(box(), query_of(request), caller.publisher_id)
-    return answer(shown)
+def _own_path(request: Request) -> str:
+    """The path as the caller sees it: under the stage's prefix, where there is one."""
+    return str(request.context.get("path") or request.path).rstrip("/")

@@ -9,16 +9,20 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from chalicelib.bootstrap import Box
-from chalicelib.domain.conversion import Conversion
+from chalicelib.domain.agreement import ACTIONS
+from chalicelib.domain.conversion import TEST_DAYS, Conversion, id_of_order
 from chalicelib.domain.errors import NotFound, Unprocessable
 from chalicelib.domain.money import format_amount
-from chalicelib.services.lifecycle import standings
+from chalicelib.services.lifecycle import Standing, standings
 
 T = TypeVar("T")
 MAX_DAYS = 400
 PAGE = 50
 MAX_PAGE = 200
 READ_AHEAD = 100
+DAY_MS = 86_400_000
+MS_DIGITS = 13
+"""Of a time in milliseconds, from 2001 to 2286."""
 STATUSES = ("open", "approved", "sale", "rejected")
 BY = ("day", "publisher", "subId", "status")
 
@@ -43,7 +47,11 @@ class Page:
 def one(box: Box, conversion_id: str, publisher_id: str | None) -> Conversion:
     """The conversion, if it is there and (for a publisher's key) the publisher's own. Raises NotFound in either case."""
     held = box.conversions.get(conversion_id)
-    if held is None or (publisher_id is not None and held.attribution.publisher_id != publisher_id):
+    if (
+        held is None
+        or _is_gone(box, held)
+        or (publisher_id is not None and held.attribution.publisher_id != publisher_id)
+    ):
         raise NotFound("conversion_unknown", "The box holds no conversion of that id.")
     return held
 
@@ -54,18 +62,23 @@ def read_filter(box: Box, query: dict[str, str], publisher_id: str | None) -> Fi
     status = query.get("status")
     if status is not None and status not in STATUSES:
         raise Unprocessable("status_invalid", f"A status is one of {', '.join(STATUSES)}.")
-    limit = query.get("limit", str(PAGE))
-    if not limit.isdecimal() or not 0 < int(limit) <= MAX_PAGE:
-        raise Unprocessable("limit_invalid", f"limit is 1 to {MAX_PAGE}.")
     return Filter(
         first=first,
         last=last,
         status=status,
         publisher_id=publisher_id or query.get("publisherId"),
         order_id=None if publisher_id else query.get("orderId"),
-        limit=int(limit),
+        limit=read_limit(query),
         after=_after(query.get("cursor")),
     )
+
+
+def read_limit(query: dict[str, str]) -> int:
+    """How many on a page. Raises Unprocessable."""
+    limit = query.get("limit", str(PAGE))
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 6 and 0 < int(limit) <= MAX_PAGE):
+        raise Unprocessable("limit_invalid", f"limit is 1 to {MAX_PAGE}.")
+    return int(limit)
 
 
 def page(box: Box, wanted: Filter) -> Page:
@@ -73,9 +86,18 @@ def page(box: Box, wanted: Filter) -> Page:
     found = list(islice(_matching(box, wanted), wanted.limit + 1))
     if len(found) <= wanted.limit:
         return Page(found, None)
-    last = found[wanted.limit - 1]
-    cursor = base64.urlsafe_b64encode(f"{last.created_at}.{last.conversion_id}".encode()).decode().rstrip("=")
-    return Page(found[: wanted.limit], cursor)
+    return Page(found[: wanted.limit], cursor_behind(found[wanted.limit - 1]))
+
+
+def cursor_behind(last: Conversion) -> str:
+    return base64.urlsafe_b64encode(f"{last.created_at}.{last.conversion_id}".encode()).decode().rstrip("=")
+
+
+def each(box: Box, first: date, last: date, publisher_id: str | None) -> Iterator[tuple[Conversion, Standing]]:
+    """Every conversion reported from `first` to `last`, with where it stands."""
+    for batch in _batches(_matching(box, Filter(first, last, publisher_id=publisher_id))):
+        where = standings(box, batch)
+        yield from ((conversion, where[conversion.conversion_id]) for conversion in batch)
 
 
 def stats(box: Box, query: dict[str, str], publisher_id: str | None) -> dict[str, Any]:
@@ -159,13 +181,36 @@ def _ratio(part: int, whole: int) -> str | None:
 
 
 def _matching(box: Box, wanted: Filter) -> Iterator[Conversion]:
+    if wanted.order_id is not None:
+        yield from _of_order(box, wanted, wanted.order_id)
+        return
     rows = box.conversions.newest(wanted.first, wanted.last, wanted.after)
     mine = (key for _, key, publisher in rows if wanted.publisher_id in (None, publisher))
     for keys in _batches(mine):
         found = box.conversions.many(keys)
-        held = [found[key] for key in keys if key in found and wanted.order_id in (None, found[key].order_id)]
-        where = standings(box, held) if wanted.status else {}
-        yield from (c for c in held if wanted.status is None or where[c.conversion_id].status == wanted.status)
+        yield from _of_status(
+            box, wanted, [found[key] for key in keys if key in found and not _is_gone(box, found[key])]
+        )
+
+
+def _of_order(box: Box, wanted: Filter, order_id: str) -> Iterator[Conversion]:
+    """An order's id is derived, so it is looked up, not searched: in any period, as a sale, a lead or a test of either."""
+    ids = [
+        id_of_order(box.id_secret, action, order_id, is_test=is_test) for action in ACTIONS for is_test in (False, True)
+    ]
+    held = [c for c in box.conversions.many(ids).values() if not _is_gone(box, c)]
+    held = [c for c in held if wanted.publisher_id in (None, c.attribution.publisher_id)]
+    yield from _of_status(box, wanted, [] if wanted.after else sorted(held, key=lambda c: -c.created_at))
+
+
+def _of_status(box: Box, wanted: Filter, held: list[Conversion]) -> Iterator[Conversion]:
+    where = standings(box, held) if wanted.status else {}
+    yield from (c for c in held if wanted.status is None or where[c.conversion_id].status == wanted.status)
+
+
+def _is_gone(box: Box, held: Conversion) -> bool:
+    """A test past its seven days: the table forgets it in its own time, which may be much later."""
+    return held.is_test and box.now() >= held.created_at + TEST_DAYS * DAY_MS
 
 
 def _batches(things: Iterator[T]) -> Iterator[list[T]]:
@@ -176,7 +221,7 @@ def _batches(things: Iterator[T]) -> Iterator[list[T]]:
 def _days(box: Box, query: dict[str, str]) -> tuple[date, date]:
     today = datetime.fromtimestamp(box.now() / 1000, UTC).date()
     last = _date(query.get("to"), "to") or today
-    first = _date(query.get("from"), "from") or last - timedelta(days=30)
+    first = _date(query.get("from"), "from") or max(date.min + timedelta(days=30), last) - timedelta(days=30)
     if not 0 <= (last - first).days <= MAX_DAYS:
         raise Unprocessable("period_invalid", f"from lies before to, at most {MAX_DAYS} days.")
     return first, last
@@ -186,7 +231,7 @@ def _date(text: str | None, name: str) -> date | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise Unprocessable("date_invalid", f"Write {name} as a day (UTC), such as 2026-11-23.") from None
 
@@ -196,6 +241,8 @@ def _after(cursor: str | None) -> tuple[int, str] | None:
         return None
     try:
         at, _, key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(".")
+        if not (at.isdecimal() and at.isascii() and len(at) == MS_DIGITS):
+            raise ValueError(cursor)
         return int(at), key
     except ValueError:
         raise Unprocessable("cursor_invalid", "Take the cursor from `next` of the page before, unchanged.") from None
