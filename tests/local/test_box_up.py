@@ -159,10 +159,9 @@ def test_a_mistake_in_the_config_stops_the_start_and_says_where(
     assert "Traceback" not in refused.stderr
 
 
-def test_the_box_runs_on_a_database_and_a_node_that_the_operator_runs(
-    tmp_path: Path, dynamodb: Dynoxide, chain: Anvil
-) -> None:
-    box = RunningBox(tmp_path, "--port", "0", "--dynamodb", dynamodb.url, "--rpc", chain.url)
+def test_the_box_runs_on_a_database_and_a_node_that_the_operator_runs(tmp_path: Path, chain: Anvil) -> None:
+    dynamodb = Dynoxide(tmp_path / "dynamodb", usual_port=0)
+    box = RunningBox(tmp_path / "box", "--port", "0", "--dynamodb", dynamodb.url, "--rpc", chain.url)
     try:
         assert box.children() == []
         assert box.line["rpc"] == chain.url
@@ -173,6 +172,7 @@ def test_the_box_runs_on_a_database_and_a_node_that_the_operator_runs(
         wait_for(lambda: mined(box, chain, answer.json["conversionId"]), 60)
     finally:
         assert box.stop() == 0
+        dynamodb.stop()
 
 
 def mined(box: RunningBox, chain: Anvil, conversion_id: str) -> bool:
