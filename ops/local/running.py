@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 from ops.local.process import ROOT, PartFailed, end_with_parent
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 
@@ -45,6 +46,9 @@ class RunningBox:
 
     def _first_line(self) -> str:
         assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], START_SECONDS)[0]:
+            self.stop()
+            raise PartFailed(f"the box was not ready after {START_SECONDS:.0f} s; see {self.data}/box.log")
         line = self.process.stdout.readline()
         if not line:
             self.process.wait(STOP_SECONDS)
