@@ -54,13 +54,28 @@ _SIGNING = Access(
 ACCESS: dict[str, Access] = {
     "api_handler": Access(
         tables={
+            "agreements": "get query",
             "clicks": "get put query",
             "conversions": "get put batchGet query",
-            "transactions": "get batchGet",
-            "publishers": "get put scan",
-            "agreements": "get query",
+            "deliveries": "get put query batchGet",
             "keys": "get put update scan",
+            "limits": "get put update",
+            "postbacks": "get put delete query",
+            "publishers": "get put scan",
             "state": "get put update",
+            "transactions": "get batchGet",
+            "vouchers": "get put delete scan",
+        }
+    ),
+    "notice_on_change": Access(tables={"notices": "update", "postbacks": "scan"}),
+    "notify_on_schedule": Access(
+        tables={
+            "agreements": "get",
+            "conversions": "get",
+            "deliveries": "get put query batchGet",
+            "notices": "get update query",
+            "postbacks": "get put query",
+            "transactions": "get batchGet",
         }
     ),
     "sign_on_change": _SIGNING,
