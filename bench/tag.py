@@ -1,7 +1,8 @@
 """How big the tag is beside its peers: `python -m bench.tag` prints the table.
 
-Every row is measured the same way: bundled and minified by the pinned esbuild where the package is a module, then raw bytes and gzip -9. The peers come
-from npm, pinned in bench/peers/package-lock.json and used for nothing else. The original's figures were taken from its connector 1.5.3.
+Every row is measured the same way: bundled and minified by the pinned esbuild where the package is a module, then raw bytes and
+gzip -9. The peers come from npm, pinned in bench/peers/package-lock.json and used for nothing else. The original's figures were
+taken from its connector 1.5.3.
 """
 
 from __future__ import annotations

@@ -145,6 +145,9 @@ class _BoxHandler(BaseHTTPRequestHandler):
         time.sleep(box.delay.get(kind, 0))
         if not self.path.startswith(box.prefix):
             self._send(404, "text/plain", "outside the stage")
+        elif self.path.startswith(f"{box.prefix}/click/"):
+            target = parse_qs(urlsplit(self.path).query)["url"][0]
+            self._send(302, "text/plain", "", {"Location": f"{target}?clickId=doctors-click"})
         elif kind == "libs":
             self._library(box)
         elif kind == "config":

@@ -1,0 +1,209 @@
+"""`box doctor URL`: opens a merchant's page in a real browser and says in words what to mend.
+
+Nothing it does counts: what the page itself reports while it is open is turned into a test conversion on the way, and the doctor's
+own sale is one. Only the click of `--publisher` is a real click, for a click cannot be a test; it stands in the statistics.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import click
+from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Error as BrowserError
+
+SECONDS = 10_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SCRIPT = """() => [...document.scripts].map(s => s.src).filter(src => /\\/libs\\/mtag[._a-zA-Z0-9]*$/.test(src.split('?')[0]))"""
+SALE = """metadata => new Promise(done => mtag('sale', (ok, result) => done([ok, result]), metadata, ['1.00']))"""
+VIOLATIONS = """window.__doctor = []; addEventListener('securitypolicyviolation',
+    e => __doctor.push([e.effectiveDirective, e.blockedURI]))"""
+
+
+@dataclass
+class Report:
+    """What was found, in the order it was looked at."""
+
+    findings: list[tuple[bool, str]] = field(default_factory=list)
+
+    def good(self, text: str) -> None:
+        self.findings.append((True, text))
+
+    def bad(self, text: str) -> None:
+        self.findings.append((False, text))
+
+    @property
+    def healthy(self) -> bool:
+        return all(good for good, _ in self.findings)
+
+
+def order_id_finding(bodies: list[dict[str, Any]], keys: list[str]) -> tuple[bool, str]:
+    """Whether the page's own sales name their order in a way that the config knows."""
+    if not bodies:
+        return True, "This page reports no sale by itself. Run the doctor on the thank-you page to check its order id."
+    for body in bodies:
+        metadata = body.get("metadata") or {}
+        if not any(metadata.get(key) for key in keys):
+            given = ", ".join(metadata) or "nothing"
+            return False, (
+                f"The page's {body.get('action')} has no order id: its metadata has {given}. Name the order in one of {', '.join(keys)}, "
+                "or add the page's name for it to tracking.orderIdKeys. Else two equal orders by one visitor count once."
+            )
+    return True, "The page's own sale carries an order id."
+
+
+def policy_lines(violations: list[list[str]], box: str) -> list[str]:
+    """What to add to the page's Content-Security-Policy, for each thing it forbade the tag."""
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(box))
+    named = {directive.removesuffix("-elem") for directive, blocked in violations if blocked.startswith(origin)}
+    return [
+        f"The page's Content-Security-Policy forbids the tag something. Add {origin} to {one}." for one in sorted(named)
+    ]
+
+
+def examine(page: Page, url: str, publisher: str | None, report: Report) -> None:
+    """Runs every check that the ones before it leave possible."""
+    sent: list[dict[str, Any]] = []
+    page.add_init_script(VIOLATIONS)
+    page.route("**/v1/beacon/conversion", lambda route: _as_test(route, sent))
+    page.route("**/v1/beacon/conversion.gif?*", lambda route: route.abort())
+    answer = page.goto(url, wait_until="load")
+    if answer is None or answer.status >= 400:
+        report.bad(f"The page answers {answer.status if answer else 'nothing'}. Give the address of a page that works.")
+        return
+    page.wait_for_timeout(1000)
+    box = _snippet(page, report)
+    if box is None:
+        return
+    violations = page.evaluate("window.__doctor")
+    for line in policy_lines(violations, box):
+        report.bad(line)
+    if not page.evaluate("!!window.mtag?.log"):
+        report.bad(
+            "The script is on the page but does not run: see the lines above, its integrity hash, and whether the box answers."
+        )
+        return
+    report.good("The tag runs.")
+    config = _config(page, box, report)
+    if config is None:
+        return
+    _origin(page, config, report)
+    good, text = order_id_finding(sent, config.get("orderIdKeys") or ["orderId"])
+    report.findings.append((good, text))
+    if publisher:
+        _click(page, box, publisher, url, report)
+    else:
+        report.good("No test click was made: give --publisher to make one.")
+    _sale(page, config, publisher, report)
+
+
+def _as_test(route: Route, sent: list[dict[str, Any]]) -> None:
+    """A page must be able to be examined without selling anything."""
+    body = json.loads(route.request.post_data or "{}")
+    if not body.get("isTest"):
+        sent.append(body)
+        body["isTest"] = True
+    route.continue_(post_data=json.dumps(body))
+
+
+def _snippet(page: Page, report: Report) -> str | None:
+    scripts: list[str] = page.evaluate(SCRIPT)
+    if not scripts:
+        report.bad(
+            "The snippet is not on the page. Paste the two script elements of docs/integration.md into its head."
+        )
+        return None
+    if len(set(scripts)) > 1:
+        report.bad(
+            f"More than one tag is on the page ({', '.join(sorted(set(scripts)))}): only the first works. Remove the others."
+        )
+    report.good(f"The snippet is there: {scripts[0]}")
+    return scripts[0].split("/libs/mtag")[0].removesuffix("/attrace")
+
+
+def _config(page: Page, box: str, report: Report) -> dict[str, Any] | None:
+    """The box's config, asked for from the page itself, so that its policy applies."""
+    try:
+        config: dict[str, Any] = page.evaluate("url => fetch(url).then(answer => answer.json())", f"{box}/v1/config")
+    except BrowserError:
+        report.bad(f"The page cannot read {box}/v1/config. Is the box up, and does the page's connect-src allow it?")
+        return None
+    report.good(f"The box is {config['merchant']['name']}'s, and answers.")
+    if config["consent"] == "required":
+        report.good(
+            "Consent is required: the doctor gives it now; your page must call mtag('consent', 'granted') when the visitor agrees."
+        )
+        page.evaluate("mtag('consent', 'granted')")
+    return config
+
+
+def _origin(page: Page, config: dict[str, Any], report: Report) -> None:
+    origin = page.evaluate("location.origin")
+    origins = config.get("origins") or []
+    if origin in origins:
+        report.good(f"{origin} is one of the merchant's origins.")
+    else:
+        known = ", ".join(origins) or "none"
+        report.bad(f"{origin} is not in site.origins of the config ({known}): the box refuses its sales. Add it.")
+
+
+def _click(page: Page, box: str, publisher: str, url: str, report: Report) -> None:
+    page.goto(f"{box}/click/{quote(publisher)}?url={quote(url, safe='')}", wait_until="load")
+    page.wait_for_timeout(500)
+    if "clickId=" not in page.url:
+        report.bad(
+            f"The link of {publisher} led to {page.url} without a click: is the publisher known, its agreement active, "
+            "and the page's host in site.hosts?"
+        )
+    elif page.evaluate("new Promise(done => mtag('click', done))"):
+        report.good("A click through the publisher's link arrived on the page and was kept.")
+    else:
+        report.bad(
+            "A click arrived but was not kept: the page removes it from its address before the tag runs. Put the stub first in the head."
+        )
+
+
+def _sale(page: Page, config: dict[str, Any], publisher: str | None, report: Report) -> None:
+    key = (config.get("orderIdKeys") or ["orderId"])[0]
+    ok, result = page.evaluate(SALE, {key: f"doctor-{time.time_ns()}", "isTest": True})
+    if not ok:
+        report.bad(
+            f"The test sale was refused: {result.get('code')} - {result.get('detail', 'no readable answer came from the box')}"
+        )
+    elif publisher and not result.get("attributed"):
+        report.bad(f"The test sale arrived but was not attributed to {publisher}: {result.get('reason')}.")
+    else:
+        report.good(f"A test sale arrived{' and was attributed' if result.get('attributed') else ''}.")
+
+
+def _open(context: BrowserContext, url: str, publisher: str | None, report: Report) -> None:
+    try:
+        examine(context.new_page(), url, publisher, report)
+    except BrowserError as error:
+        report.bad(f"The browser gave up: {error.message.splitlines()[0]}")
+
+
+@click.command()
+@click.argument("url")
+@click.option("--publisher", metavar="ID", help="Whose link to follow for the test click.")
+def doctor(url: str, publisher: str | None) -> None:
+    """Open a page with the tag in a real browser and say what to mend."""
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        raise click.ClickException("No Chromium on the PATH. Install one: `apt-get install chromium`.")
+    report = Report()
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        context = browser.new_context()
+        context.set_default_timeout(SECONDS)
+        _open(context, url, publisher, report)
+        browser.close()
+    for good, text in report.findings:
+        click.echo(f"{'ok  ' if good else 'MEND'} {text}")
+    raise SystemExit(0 if report.healthy else 1)
