@@ -37,7 +37,7 @@ def buy(box: RunningBox, click_id: str | None, order_id: str, amount: str = "100
     )
 
 
-def final_receipt(box: RunningBox, conversion_id: str, seconds: float = 60.0) -> Any:
+def final_receipt(box: RunningBox, conversion_id: str, seconds: float = 120.0) -> Any:
     """The receipt once the network will not take it back."""
     deadline = time.monotonic() + seconds
     while True:

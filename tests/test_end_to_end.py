@@ -11,7 +11,7 @@ from ops.local.running import RunningBox
 from ops.story import ask
 from tests.shopper import as_merchant, final_receipt
 
-SECONDS = 15_000
+SECONDS = 30_000
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def small_app() -> Chalice:
 
     @parts.route("/slow/{name}")
     def slow(name: str) -> dict[str, Any]:
-        time.sleep(0.05)
+        time.sleep(0.2)
         query: Any = parts.current_request.query_params
         return {"mine": query["name"] == name}
 
@@ -199,15 +199,15 @@ def test_requests_at_the_same_time_do_not_see_each_other(gateway: Gateway) -> No
     for thread in threads:
         thread.join()
     assert answers == [True] * 20
-    assert time.monotonic() - started < 1.0, "they ran one after the other"
+    assert time.monotonic() - started < 3.0, "they ran one after the other"
 
 
 def test_keep_alive_requests_do_not_wait_for_each_other(gateway: Gateway) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
     started = time.monotonic()
-    for _ in range(50):
+    for _ in range(100):
         connection.request("GET", "/api/things/fixed")
         connection.getresponse().read()
     spent = time.monotonic() - started
     connection.close()
-    assert spent < 1.0, f"{spent / 50 * 1000:.0f} ms a request: the delayed-ACK wait is 40 ms"
+    assert spent < 3.0, f"{spent / 100 * 1000:.0f} ms a request: the delayed-ACK wait is 40 ms"
