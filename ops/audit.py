@@ -18,7 +18,8 @@ from chalicelib.adapters.contract_events import AgreementRegistered
 from chalicelib.domain.money import format_amount
 from ops.chain_reader import Chain, ChainUnreadable, topic_of
 from ops.ledger import Finding, Ledger
-from ops.verify import CLOCKS_MAY_DIFFER, moment, parse_time, verify_receipt
+from ops.receipt_checks import CLOCKS_MAY_DIFFER, moment, parse_time
+from ops.verify import verify_receipt
 
 
 @dataclass

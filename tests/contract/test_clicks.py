@@ -1,14 +1,23 @@
 """Click anchors: the tree, the sequence, one root once."""
 
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import ClicksAnchored
 from chalicelib.domain import merkle
+from chalicelib.domain.commitment import canonical
 from chalicelib.domain.keccak import keccak256
-from tests.contract.network_on_anvil import Merchant, Network, Refused
+from ops.verify import verify
+from ops.verify_click import verify_click
+from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused
 
 
 def test_clicks_are_numbered_without_a_gap_over_all_periods(network: Network, merchant: Merchant) -> None:
@@ -43,6 +52,70 @@ def test_the_click_sequence_ends_at_its_bound(merchant: Merchant) -> None:
     merchant.send(contract.encode_anchor(merchant.address, keccak256(b"most"), most, 1, 2))
     with pytest.raises(Refused, match="SequenceExhausted"):
         merchant.send(contract.encode_anchor(merchant.address, keccak256(b"more"), 1, 1, 2))
+
+
+def shown_proof(merchant: Merchant, index: int) -> dict[str, Any]:
+    """What a box shows of click number `index` of eleven, once they are anchored."""
+    salts = [bytes([i]) * 32 for i in range(11)]
+    payloads = [{"clickId": f"click{i}", "clickedAt": "2026-11-23T10:00:00.000Z", "private": "ab"} for i in range(11)]
+    leaves = [sha256(salt + canonical(payload)).digest() for salt, payload in zip(salts, payloads, strict=True)]
+    (event,) = merchant.send(contract.encode_anchor(merchant.address, merkle.root(leaves), 11, 1, 2))
+    assert isinstance(event, ClicksAnchored)
+    return {
+        "clickId": f"click{index}",
+        "payload": payloads[index],
+        "salt": salts[index].hex(),
+        "merchant": merchant.address,
+        "chainId": CHAIN_ID,
+        "contract": merchant.network.address,
+        "final": False,
+        "root": merkle.root(leaves).hex(),
+        "index": index,
+        "proof": [sibling.hex() for sibling in merkle.proof(leaves, index)],
+        "count": 11,
+        "sequence": event.first + index,
+        "transaction": event.where.transaction,
+        "blockNumber": event.where.block,
+    }
+
+
+def test_a_clicks_proof_is_checked_against_the_chain_alone(
+    network: Network, merchant: Merchant, tmp_path: Path
+) -> None:
+    merchant.send(contract.encode_anchor(merchant.address, keccak256(b"before"), 5, 1, 2))
+    proof = shown_proof(merchant, 10)
+    assert proof["sequence"] == 16
+    checks = verify_click(proof, network.url, network.address)
+    assert [(check.name, check.ok) for check in checks] == [
+        (name, True) for name in ("contract", "payload", "inclusion", "anchor", "final")
+    ]
+    file = tmp_path / "proof.json"
+    file.write_text(json.dumps(proof))
+    run = CliRunner().invoke(verify, [str(file), "--rpc", network.url])
+    assert (run.exit_code, run.output.splitlines()[-1]) == (0, "the proof holds")
+
+
+@pytest.mark.parametrize(
+    ("name", "lie"),
+    [
+        ("contract", {"chainId": 1}),
+        ("contract", {"contract": "0x" + "12" * 20}),
+        ("payload", {"clickId": "another"}),
+        ("inclusion", {"salt": "00" * 32}),
+        ("inclusion", {"index": 9}),
+        ("inclusion", {"count": 1}),
+        ("anchor", {"merchant": "0x" + "12" * 20}),
+        ("anchor", {"sequence": 5}),
+        ("final", {"transaction": "0x" + "12" * 32}),
+        ("final", {"final": True}),
+        ("payload", {"payload": None}),
+    ],
+)
+def test_a_click_that_was_not_anchored_so_is_named(
+    network: Network, merchant: Merchant, name: str, lie: dict[str, Any]
+) -> None:
+    checks = verify_click({**shown_proof(merchant, 3), **lie}, network.url)
+    assert (checks[-1].name, checks[-1].ok) == (name, False)
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=40), st.data())

@@ -15,7 +15,8 @@ from chalicelib.domain.commitment import commit
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_changes import REASONS, Amendment, Run
 from chalicelib.domain.network_status import DAY
-from ops.verify import CHECKS, Check, verify, verify_receipt
+from ops.receipt_checks import CHECKS, Check
+from ops.verify import verify, verify_receipt
 from tests.contract.network_on_anvil import Merchant, Network
 from tests.contract.shown_receipts import SALT, Order, entries_of, record, rfc3339
 

@@ -1,4 +1,4 @@
-// The checks of `box verify` (ops/verify.py), the same ones in the same order, against a node alone.
+// The checks of `box verify` (ops/receipt_checks.py), the same ones in the same order, against a node alone.
 
 import { concat, fromHex, sha256, toHex, toNumber, utf8 } from './bytes.js';
 import { minorUnits } from './money.js';
