@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from ops.aws.names import REST_HANDLER
 from ops.local.process import ROOT
 
 Kind = Literal["web", "stream", "schedule"]
@@ -29,7 +30,7 @@ def functions() -> tuple[Function, ...]:
         sys.path.insert(0, str(ROOT))
     from app import app
 
-    found = [Function("api_handler", "web")]
+    found = [Function(REST_HANDLER, "web")]
     for source in app.event_sources:
         if isinstance(source, DynamoDBEventConfig):
             found.append(Function(source.name, "stream"))

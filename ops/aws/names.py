@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 APP = "box"
 """Chalice names its functions, roles and rules `<APP>-<merchant>-<function>`; short, for AWS allows 64 characters."""
+REST_HANDLER = "api_handler"
 LONGEST_NAME = 64
 RULE_SUFFIX = "-event"
 """Chalice's, on the EventBridge rule of a schedule: the longest of the names it makes."""
@@ -30,6 +31,10 @@ class Names:
         return f"alias/{self.prefix}-signer"
 
     def function(self, name: str) -> str:
+        """Chalice names the REST handler's function after the stage alone, but its role like the others'."""
+        return f"{APP}-{self.merchant}" if name == REST_HANDLER else f"{APP}-{self.merchant}-{name}"
+
+    def role(self, name: str) -> str:
         return f"{APP}-{self.merchant}-{name}"
 
     def log_group(self, name: str) -> str:

@@ -16,6 +16,7 @@ from ops.local.process import ROOT
 from ops.local.provision import ETHER
 from ops.local.wallet import Wallet, fund
 
+COMMAND_SECONDS = 540
 CODE = ("app.py", "chalicelib", "requirements.txt")
 
 
@@ -57,7 +58,7 @@ class Operator:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=COMMAND_SECONDS,
         )
 
     def box(self, *arguments: str) -> Any:

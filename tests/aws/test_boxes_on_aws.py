@@ -17,10 +17,11 @@ from botocore.exceptions import ClientError
 
 from ops.aws.names import Names
 from ops.story import Answer, ask
-from tests.aws.conftest import SIGNERS, Boxes
+from tests.aws.conftest import BY_BOX, BY_CHALICE, LATER, SIGNERS, Boxes, keystore, open_for_business
 from tests.aws.local_aws import ACCOUNT
+from tests.aws.operating import new_merchant
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 RECEIPT_SECONDS = 120.0
 
 
@@ -60,7 +61,7 @@ def receipt_of(boxes: Boxes, merchant: str, conversion_id: str, ready: Callable[
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize("merchant", SIGNERS)
+@pytest.mark.parametrize("merchant", [BY_BOX, BY_CHALICE])
 def test_a_sale_on_the_page_ends_as_a_receipt_that_verifies_against_the_chain(
     boxes: Boxes, merchant: str, tmp_path: Path
 ) -> None:
@@ -79,11 +80,11 @@ def test_the_stream_brings_a_sale_to_the_network_without_waiting_for_the_schedul
     waited = []
     for _ in range(3):
         started = time.monotonic()
-        conversion_id = sale(boxes, "globex", click(boxes, "globex")).json["conversionId"]
+        conversion_id = sale(boxes, BY_CHALICE, click(boxes, BY_CHALICE)).json["conversionId"]
         deadline = started + RECEIPT_SECONDS
-        headers = {"Authorization": f"Bearer {boxes.keys['globex']}"}
+        headers = {"Authorization": f"Bearer {boxes.keys[BY_CHALICE]}"}
         while True:
-            held = ask("GET", f"{boxes.urls['globex']}/v1/conversions/{conversion_id}", **headers).json
+            held = ask("GET", f"{boxes.urls[BY_CHALICE]}/v1/conversions/{conversion_id}", **headers).json
             if held["network"]["state"] in ("sent", "mined", "confirmed"):
                 break
             assert time.monotonic() < deadline
@@ -93,6 +94,7 @@ def test_the_stream_brings_a_sale_to_the_network_without_waiting_for_the_schedul
 
 
 def test_a_key_of_one_box_opens_no_other(boxes: Boxes) -> None:
+    assert len(boxes.keys) >= 2
     for holder, key in boxes.keys.items():
         for merchant, url in boxes.urls.items():
             answer = ask("GET", f"{url}/v1/conversions", Authorization=f"Bearer {key}")
@@ -104,7 +106,7 @@ def client_as(boxes: Boxes, service: str, function: str, merchant: str) -> Any:
     region = boxes.aws.environment["AWS_DEFAULT_REGION"]
     root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     sts = boto3.client("sts", endpoint_url=boxes.aws.url, region_name=region, **root)
-    role = f"arn:aws:iam::{ACCOUNT}:role/{Names(merchant).function(function)}"
+    role = f"arn:aws:iam::{ACCOUNT}:role/{Names(merchant).role(function)}"
     iam = boto3.client("iam", endpoint_url=boxes.aws.url, region_name=region, **root)
     trust = {
         "Version": "2012-10-17",
@@ -155,13 +157,13 @@ def test_only_the_signer_may_use_the_key_and_no_function_reaches_another_merchan
     assert sign("api_handler")
     assert not sign("sign_on_change")
     assert not read("api_handler", "acme")
-    assert read("api_handler", "globex")
-    assert read("sign_on_change", "globex")
-    parameters = client_as(boxes, "ssm", "sign_on_change", "globex")
-    assert not refused(lambda: parameters.get_parameter(Name="/merchant-box/globex/keystore"))
-    assert refused(lambda: parameters.get_parameter(Name="/merchant-box/initech/keystore"))
-    web = client_as(boxes, "ssm", "api_handler", "globex")
-    assert refused(lambda: web.get_parameter(Name="/merchant-box/globex/keystore"))
+    assert read("api_handler", "initech")
+    assert read("sign_on_change", "initech")
+    parameters = client_as(boxes, "ssm", "sign_on_change", "initech")
+    assert not refused(lambda: parameters.get_parameter(Name="/merchant-box/initech/keystore"))
+    assert refused(lambda: parameters.get_parameter(Name="/merchant-box/acme/rpc-urls"))
+    web = client_as(boxes, "ssm", "api_handler", "initech")
+    assert refused(lambda: web.get_parameter(Name="/merchant-box/initech/keystore"))
 
 
 def test_errors_that_the_gateway_makes_are_problems_with_cors(boxes: Boxes) -> None:
@@ -211,35 +213,11 @@ def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> No
         receipt_of(boxes, "acme", conversion_id)
 
 
-def test_a_release_that_fails_its_smoke_test_is_taken_back(boxes: Boxes) -> None:
-    before = ask("GET", f"{boxes.urls['globex']}/v1/status").json["configHash"]
-    tag = boxes.operator.project / "chalicelib" / "routes" / "tag.py"
-    sound = tag.read_text()
-    config = boxes.operator.config("globex")
-    try:
-        tag.write_text(
-            sound.replace(
-                "def _library(name: str) -> Response:",
-                "def _library(name: str) -> Response:\n    raise ValueError(name)\n",
-            )
-        )
-        boxes.operator.write_config("globex", {**config, "timeZone": "Europe/Berlin"})
-        done = boxes.operator.run("deploy", "globex")
-        assert done.returncode == 3, done.stdout + done.stderr
-        assert "runs again" in done.stderr
-    finally:
-        tag.write_text(sound)
-        boxes.operator.write_config("globex", config)
-    assert ask("GET", f"{boxes.urls['globex']}/v1/status").json["configHash"] == before
-    assert ask("GET", f"{boxes.urls['globex']}/libs/mtag.js").status == 200
-    assert sale(boxes, "globex").status == 202
-
-
 def test_the_operator_sees_each_box_and_its_events(boxes: Boxes) -> None:
     conversion_id = sale(boxes, "initech", click(boxes, "initech")).json["conversionId"]
     receipt_of(boxes, "initech", conversion_id)
     told = {one["merchant"]: one for one in json.loads(boxes.operator.run("status", "--json").stdout)["boxes"]}
-    assert told.keys() >= SIGNERS.keys()
+    assert told.keys() >= {BY_BOX, BY_CHALICE}
     assert told["initech"]["status"] == "ok"
     assert told["initech"]["config"] == "as here"
     lines = boxes.operator.run("tail", "initech", "--once", "--json").stdout.splitlines()
@@ -247,6 +225,46 @@ def test_the_operator_sees_each_box_and_its_events(boxes: Boxes) -> None:
     held = boxes.operator.box("signer", "show", "initech")
     assert held["authorised"]
     assert held["kind"] == "keystore"
+
+
+@pytest.mark.long
+def test_a_release_that_fails_its_smoke_test_is_taken_back(boxes: Boxes) -> None:
+    before = ask("GET", f"{boxes.urls['acme']}/v1/status").json["configHash"]
+    tag = boxes.operator.project / "chalicelib" / "routes" / "tag.py"
+    sound = tag.read_text()
+    config = boxes.operator.config("acme")
+    try:
+        tag.write_text(
+            sound.replace(
+                "def _library(name: str) -> Response:",
+                "def _library(name: str) -> Response:\n    raise ValueError(name)\n",
+            )
+        )
+        boxes.operator.write_config("acme", {**config, "timeZone": "Europe/Berlin"})
+        done = boxes.operator.run("deploy", "acme")
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "runs again" in done.stderr
+    finally:
+        tag.write_text(sound)
+        boxes.operator.write_config("acme", config)
+    assert ask("GET", f"{boxes.urls['acme']}/v1/status").json["configHash"] == before
+    assert ask("GET", f"{boxes.urls['acme']}/libs/mtag.js").status == 200
+    assert sale(boxes, "acme").status == 202
+
+
+@pytest.mark.long
+def test_a_third_box_is_deployed_beside_the_others_and_takes_sales(boxes: Boxes, tmp_path: Path) -> None:
+    """`box deploy --all`: the two that stand are brought to the new bundle, the third is new."""
+    owner = new_merchant(boxes.operator, boxes.network, LATER, SIGNERS[LATER])
+    boxes.files[f"{LATER}-owner"] = keystore(owner, tmp_path)
+    done = boxes.operator.box("deploy", "--all", "--at-once", "2", "--rpc", boxes.network.url)
+    assert done["failed"] == {}
+    assert done["done"].keys() == SIGNERS.keys()
+    assert not (boxes.operator.project / ".chalice" / "deploying.json").exists()
+    open_for_business(boxes, LATER)
+    answer = sale(boxes, LATER, click(boxes, LATER))
+    receipt_of(boxes, LATER, answer.json["conversionId"])
+    test_a_key_of_one_box_opens_no_other(boxes)
 
 
 def resources_of(boxes: Boxes, merchant: str) -> list[str]:
