@@ -72,18 +72,18 @@ def _shown(request: Request) -> Response:
     return Response(page, headers, 200)
 
 
-@dashboard.route("/dashboard", methods=["GET"])
+@dashboard.route("/dashboard", methods=["GET"], limited=False)
 def page(request: Request) -> Response:
     return _shown(request)
 
 
-@dashboard.route("/login", methods=["GET"])
+@dashboard.route("/login", methods=["GET"], limited=False)
 def login(request: Request) -> Response:
     """The same page: it asks for a key whenever this tab holds none."""
     return _shown(request)
 
 
-@dashboard.route("/assets/{name}", methods=["GET"])
+@dashboard.route("/assets/{name}", methods=["GET"], limited=False)
 def asset(_: Request, name: str) -> Response:
     """By the name with the hash: for good. By the plain name: looked at again each time."""
     for plain in _files():

@@ -11,6 +11,7 @@ let shown = '';
 /** The legend, while no conversion is chosen. */
 export function showLegend() {
   shown = '';
+  byId('detail').dataset.of = '';
   byId('detail').classList.remove('is-open');
   byId('detail').replaceChildren(
     el('h2', {}, 'What a status means'),
@@ -20,33 +21,43 @@ export function showLegend() {
       el('kbd', {}, 'Enter'), ' opens, ', el('kbd', {}, 'Esc'), ' closes.'));
 }
 
-/** `parts`: {receipt, actions (an element or null), close, saving}. `actions` stays the same element through a redraw, input and all. */
+/** `parts`: {receipt, actions (an element or null), close, saving}. The actions stay where they are through a redraw, an open question and all. */
 export function showDetail(conversion, { receipt, actions, close, saving = false }) {
   const now = JSON.stringify([conversion, receipt, saving]);
   const panel = byId('detail');
   if (shown === now) return;
-  const openings = new Set([...panel.querySelectorAll('details[open]')].map((part) => part.dataset.name));
-  const focused = panel.contains(document.activeElement) ? document.activeElement : null;
   shown = now;
+  if (panel.dataset.of !== conversion.conversionId || panel.children[1] !== (actions ?? panel.children[1])) {
+    panel.dataset.of = conversion.conversionId;
+    panel.replaceChildren(el('div'), actions ?? el('div'), el('div'));
+    panel.scrollTop = 0;
+  }
   panel.classList.add('is-open');
-  panel.replaceChildren(
-    head(conversion, close, saving),
-    worth(conversion),
-    ...(actions ? [actions] : []),
+  const openings = new Set([...panel.querySelectorAll('details[open]')].map((part) => part.dataset.name));
+  redraw(panel.children[0], [head(conversion, close, saving), worth(conversion)]);
+  redraw(panel.children[2], [
     deadlines(conversion),
     section('On the network', ...proof(conversion, receipt)),
     section('Attribution', facts(attribution(conversion))),
     history(conversion, openings),
-    ...metadata(conversion, openings));
-  if (focused?.isConnected) focused.focus();
-  else if (focused) panel.querySelector('h2').focus({ preventScroll: true });
+    ...metadata(conversion, openings)]);
 }
 
-/** Says that the conversion could not be had. */
-export function showMissing(sentence, close) {
+/** New children in place of the old; the focus goes to what is called the same. */
+function redraw(part, children) {
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  part.replaceChildren(...children);
+  if (!focused) return;
+  const same = (node) => node.textContent === focused.textContent && node.getAttribute('aria-label') === focused.getAttribute('aria-label');
+  ([...part.querySelectorAll(focused.tagName)].find(same) ?? byId('detail').querySelector('h2')).focus({ preventScroll: true });
+}
+
+/** A sentence where the conversion would be. */
+export function showInstead(title, sentence, close) {
   shown = '';
+  byId('detail').dataset.of = '';
   byId('detail').classList.add('is-open');
-  byId('detail').replaceChildren(closing('Not found', close), el('p', {}, sentence));
+  byId('detail').replaceChildren(closing(title, close), el('p', {}, sentence));
 }
 
 function head(conversion, close, saving) {

@@ -22,9 +22,13 @@ export function layOut() {
   byId('split').replaceChildren(...Object.keys(STATUS).map((status) => el('span', { class: `is-${status}` })));
 }
 
+/** The figures shown are of another period than the one asked for. */
+export const awaitFigures = () => byId('traffic').parentElement.setAttribute('aria-busy', 'true');
+
 /** `stats` is the answer of /v1/stats?by=day. */
 export function showFigures(stats, days) {
   const { totals, currency } = stats;
+  byId('traffic').parentElement.removeAttribute('aria-busy');
   for (const [name, , shown] of TRAFFIC) write(figure(name), shown(totals, currency));
   for (const status of Object.keys(STATUS)) write(figure(`commission-${status}`), money(totals.commission[status], currency));
   showSplit(totals.commission);

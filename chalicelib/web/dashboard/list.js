@@ -16,6 +16,7 @@ export function emptyList() {
   rows = new Map();
   body = null;
   byId('list').setAttribute('aria-busy', 'true');
+  if (!byId('list').firstElementChild) byId('list').replaceChildren(el('p', { class: 'empty quiet' }, 'Loading…'));
 }
 
 /** What stands in place of rows when there are none. */

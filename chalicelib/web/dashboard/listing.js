@@ -51,18 +51,20 @@ function query(here) {
   return { ...period(days), status: here.status, publisherId: here.publisherId, orderId: search, limit: String(PAGE) };
 }
 
-/** Shows the newest page. `stats` of the same period tell an unused box from a quiet one; `clear` takes the filters off. */
-export async function showNewest(page, stats, here, { publisher, chosen, clear }) {
+/** Shows the newest page. `stats` (a promise) of the same period tell an unused box from a quiet one; `clear` takes the filters off;
+ *  `current()` says whether the page is still wanted. */
+export async function showNewest(page, stats, here, { publisher, chosen, clear, current }) {
+  if (!current()) return;
   for (const { publisherId } of page.conversions) if (publisherId) offerPublisher(publisherId);
   if (page.conversions.length) {
     const first = list.showNewest(page, !publisher);
-    list.choose(chosen);
+    list.choose(chosen());
     if (first) cursor = page.next;
     byId('more').hidden = !cursor;
     return;
   }
   const kind = await whyNone(stats, here, publisher);
-  if (byId('list').firstElementChild?.dataset.why === kind) return;
+  if (!current() || byId('list').firstElementChild?.dataset.why === kind) return;
   const node = { filtered: () => noMatch(clear), publisher: noRowsForPublisher, unused: firstSteps, quiet: noRows }[kind]();
   node.dataset.why = kind;
   list.showInstead(node);
@@ -72,7 +74,7 @@ export async function showNewest(page, stats, here, { publisher, chosen, clear }
 async function whyNone(stats, here, publisher) {
   if (here.status || here.publisherId || search) return 'filtered';
   if (publisher) return 'publisher';
-  used ||= isUsed(stats) || isUsed(await call('GET', 'v1/stats', { query: { ...period(SEARCH_DAYS), by: 'day' } }));
+  used ||= isUsed(await stats) || isUsed(await call('GET', 'v1/stats', { query: { ...period(SEARCH_DAYS), by: 'day' } }));
   return used ? 'quiet' : 'unused';
 }
 

@@ -3,7 +3,7 @@
 import { Problem, call, key } from './api.js';
 import * as chosen from './chosen.js';
 import { byId, say, write } from './element.js';
-import { layOut, showFigures } from './figures.js';
+import { awaitFigures, layOut, showFigures } from './figures.js';
 import { period, useTimeZone } from './format.js';
 import { showHealth } from './health.js';
 import * as listing from './listing.js';
@@ -79,18 +79,23 @@ function startOver() {
   polling?.now();
 }
 
-/** One round: everything on the page, asked for at once. Returns the least milliseconds until the next. */
+/** One round: everything on the page, asked for at once, each part shown when it comes. Returns the least milliseconds until the next. */
 async function refresh() {
   const asked = question;
   const here = place();
+  const days = Number(here.days);
+  const decisions = chosen.decisions();
+  const unless = (show) => (answer) => { if (asked === question) show(answer); };
+  const stats = call('GET', 'v1/stats', { query: { ...period(days), by: 'day' } });
+  const options = { publisher: Boolean(me.publisherId), chosen: chosen.chosenId, clear, current: () => asked === question && decisions === chosen.decisions() && !chosen.isSaving() };
   try {
-    const [stats, page, status] = await Promise.all([
-      call('GET', 'v1/stats', { query: { ...period(Number(here.days)), by: 'day' } }), listing.newest(here), call('GET', 'v1/status')]);
-    if (asked !== question || chosen.isSaving()) return 0;
-    showFigures(stats, Number(here.days));
-    showHealth(status, config);
-    await listing.showNewest(page, stats, here, { publisher: Boolean(me.publisherId), chosen: chosen.chosenId(), clear });
-    await chosen.refresh();
+    await Promise.all([
+      stats.then(unless((answer) => showFigures(answer, days))),
+      call('GET', 'v1/status').then(unless((answer) => showHealth(answer, config))),
+      listing.newest(here).then((page) => listing.showNewest(page, stats, here, options)),
+      chosen.refresh(),
+    ]);
+    if (asked !== question) return 0;
     byId('fresh').classList.remove('fault');
     write(byId('fresh'), `Days in UTC, times in ${config.timeZone}`);
     return chosen.isMoving() ? 0 : LEAST_WAIT_MS[here.days];
@@ -146,6 +151,7 @@ document.querySelector('.periods').addEventListener('click', (event) => {
   const { period: days } = event.target.dataset;
   if (!days) return;
   go({ days });
+  awaitFigures();
   startOver();
 });
 byId('filters').addEventListener('submit', (event) => {
@@ -164,7 +170,11 @@ byId('filters').elements.search.addEventListener('search', (event) => {
   startOver();
 });
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && chosen.chosenId()) chosen.close(); });
-addEventListener('popstate', () => { if (me) startOver(); });
+addEventListener('popstate', () => {
+  if (!me) return;
+  awaitFigures();
+  startOver();
+});
 
 if (key.get()) {
   call('GET', 'v1/key').then(start, (error) => {

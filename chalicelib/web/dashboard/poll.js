@@ -4,7 +4,7 @@ const QUICK_MS = 4_000;
 const CALM_MS = 12_000;
 const CALM_AFTER_MS = 5 * 60_000;
 const SLOWEST_MS = 60_000;
-const SHARE = 4; // a box that takes long to answer is asked less often
+const SHARE = 3; // a box that takes long to answer is asked less often
 
 /** `work()` is awaited each round; it may return the least milliseconds to wait, and may throw: then the rounds get slower. Returns {now, stop}. */
 export function poll(work) {
@@ -38,7 +38,7 @@ export function poll(work) {
       round();
       return;
     }
-    least = Math.max(least, SHARE * (Date.now() - began));
+    least = Math.max(least, Math.min(CALM_MS, SHARE * (Date.now() - began)));
     const usual = Date.now() - active > CALM_AFTER_MS ? CALM_MS : QUICK_MS;
     if (!stopped) timer = setTimeout(round, Math.max(least, Math.min(SLOWEST_MS, usual * 2 ** failures)));
   }

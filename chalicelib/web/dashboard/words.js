@@ -1,7 +1,7 @@
 // The words for statuses, network states and reasons, in one place.
 
 export const STATUS = {
-  open: ['Open', 'Tracked; you have not decided yet. Silence until the due date decides as the agreement says.'],
+  open: ['Open', 'Tracked; the merchant has not decided yet. Silence until the due date decides as the agreement says.'],
   approved: ['Approved', 'Confirmed; the commission is earned, and can still be reversed until the lock date.'],
   sale: ['Sale', 'The lock date has passed: final. The commission is payable and nothing changes it again.'],
   rejected: ['Rejected', 'Declined, with a reason code. No commission.'],
