@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,6 +25,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     fault: str = ""
     seconds: float = 5
+    retry_in: float | None = None
+    """Seconds from the moment of answering, sent as a Retry-After date. A date made earlier would pass while a client starts."""
 
 
 def reply(status: int, document: object, **headers: str) -> Reply:
@@ -94,6 +98,9 @@ def recording_box() -> Iterator[RecordingBox]:
             self.send_response(scripted.status)
             for name, value in scripted.headers.items():
                 self.send_header(name, value)
+            if scripted.retry_in is not None:
+                date = datetime.now(UTC) + timedelta(seconds=scripted.retry_in)
+                self.send_header("retry-after", format_datetime(date, usegmt=True))
             length = 1_000_000 if scripted.fault == "drip" else len(scripted.body)
             self.send_header("content-length", str(length))
             self.end_headers()
