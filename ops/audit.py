@@ -4,8 +4,6 @@ box, and names what should not be; with kept 202 answers it also asks where each
 
 import json
 import sys
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -16,10 +14,14 @@ import click
 from chalicelib.adapters.contract_abi import topic
 from chalicelib.adapters.contract_events import AgreementRegistered
 from chalicelib.domain.money import format_amount
+from chalicelib.domain.network_changes import REASONS
 from ops.chain_reader import Chain, ChainUnreadable, topic_of
-from ops.ledger import Finding, Ledger
-from ops.receipt_checks import CLOCKS_MAY_DIFFER, moment, parse_time
-from ops.verify import verify_receipt
+from ops.kept_answers import Saved, check_answers, read_saved
+from ops.ledger import Ledger
+from ops.ledger_entries import Finding
+from ops.receipt_checks import moment
+
+_REASON_NAMES = {code: name for name, code in REASONS.items()}
 
 
 @dataclass
@@ -36,24 +38,16 @@ class Total:
 
 @dataclass
 class Report:
-    """`findings` should be empty. `notes` are true and worth knowing. `walked` counts what was looked at."""
+    """`findings` should be empty. `notes` are true and worth knowing. `rejections` counts
+    the publisher's by reason, `walked` what was looked at."""
 
     publisher: str
     now: int
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)
+    rejections: Counter[str] = field(default_factory=Counter)
     walked: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A 202 answer that was kept, with the receipt when there is one. `saved_at` in Unix seconds."""
-
-    conversion_id: str
-    attributed: bool
-    saved_at: int | None
-    receipt: dict[str, Any] | None
 
 
 def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, saved: Iterable[Saved] = ()) -> Report:
@@ -85,7 +79,9 @@ def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, s
             conversions=len(ledger.conversions),
         )
         ledgers[each] = ledger
-    _kept_answers(report, chain, ledgers, list(saved))
+    answers = list(saved)
+    report.findings += check_answers(chain, publisher, ledgers, answers)
+    report.walked.update(saved=len(answers))
     return report
 
 
@@ -120,86 +116,13 @@ def _totals(report: Report, ledger: Ledger) -> None:
         status = conversion.status(report.now)
         total = totals.setdefault((terms.currency, status), Total(ledger.merchant, terms.currency, status))
         total.conversions += 1
+        if status == "rejected":
+            reason = conversion.reason(report.now)
+            report.rejections[_REASON_NAMES.get(reason, f"reason {reason}")] += 1
         total.amount += conversion.amount
         # A rejected conversion earns nothing, whatever commission was logged for it.
         total.commission += 0 if status == "rejected" else conversion.commission
     report.totals += [totals[key] for key in sorted(totals)]
-
-
-def _kept_answers(report: Report, chain: Chain, ledgers: dict[str, Ledger], saved: list[Saved]) -> None:
-    """Each kept 202 must have a receipt that holds; a conversion has one place on the chain."""
-    places: dict[str, set[tuple[str, int]]] = {}
-    for answer in saved:
-        report.walked["saved"] += 1
-        if not answer.attributed:
-            continue
-        if answer.receipt is None:
-            report.findings.append(
-                Finding("missing", answer.conversion_id, "answered with 202, and no receipt shows it on the network")
-            )
-            continue
-        if _one_receipt(report, chain, answer, answer.receipt):
-            place = str(answer.receipt["merchant"]).lower(), int(answer.receipt["sequence"])
-            places.setdefault(answer.conversion_id, set()).add(place)
-    for conversion_id, known in places.items():
-        # What was superseded or rejected stands aside: one place may count.
-        counting = [
-            sequence
-            for merchant, sequence in sorted(known)
-            if merchant in ledgers and ledgers[merchant].conversions[sequence].status(report.now) != "rejected"
-        ]
-        if len(counting) > 1:
-            detail = f"counts at sequence {' and '.join(map(str, counting))}"
-            report.findings.append(Finding("recorded-twice", conversion_id, detail))
-
-
-def _one_receipt(report: Report, chain: Chain, answer: Saved, receipt: dict[str, Any]) -> bool:
-    """Whether the receipt holds, for the conversion that was answered."""
-    where = answer.conversion_id
-    checks = verify_receipt(receipt, chain.url, chain.contract)
-    if not checks[-1].ok:
-        detail = f"{checks[-1].name}: {checks[-1].detail}"
-        report.findings.append(Finding("false-receipt", where, detail))
-        return False
-    if receipt["conversionId"] != where:
-        report.findings.append(Finding("missing", where, f"its receipt is of {receipt['conversionId']}"))
-        return False
-    if str(receipt["publisher"]).lower() != report.publisher:
-        report.findings.append(
-            Finding("both-sides", where, f"recorded for {receipt['publisher']}, an account that is not yours")
-        )
-    created = parse_time(receipt["payload"]["createdAt"])
-    if answer.saved_at is not None and abs(created - answer.saved_at) > CLOCKS_MAY_DIFFER:
-        report.findings.append(
-            Finding("back-dated", where, f"answered on {moment(answer.saved_at)}, dated {moment(created)} by the box")
-        )
-    return True
-
-
-def read_saved(text: str, box: str | None = None) -> list[Saved]:
-    """Kept answers: a JSON array, or a JSON object a line. Each is a 202 answer as it came, or {"answer", "savedAt"?, "receipt"?}.
-
-    With `box`, receipts that are not in the file are asked for there. Raises ValueError.
-    """
-    stripped = text.strip()
-    rows = json.loads(stripped) if stripped.startswith("[") else [json.loads(line) for line in stripped.splitlines()]
-    saved = []
-    for row in rows:
-        answer = row.get("answer", row)
-        receipt = row.get("receipt") or (fetch_receipt(box, answer["conversionId"]) if box else None)
-        saved_at = parse_time(row["savedAt"]) if "savedAt" in row else None
-        saved.append(Saved(str(answer["conversionId"]), bool(answer.get("attributed", True)), saved_at, receipt))
-    return saved
-
-
-def fetch_receipt(box: str, conversion_id: str) -> dict[str, Any] | None:
-    """The box's receipt, None when it has none to show."""
-    try:
-        with urllib.request.urlopen(f"{box.rstrip('/')}/v1/receipts/{conversion_id}", timeout=30) as response:
-            found: dict[str, Any] | None = json.load(response) if response.status == 200 else None
-    except (urllib.error.URLError, OSError, ValueError):
-        return None
-    return found
 
 
 @click.command(
@@ -256,6 +179,7 @@ def _document(report: Report) -> dict[str, Any]:
             }
             for total in report.totals
         ],
+        "rejections": dict(report.rejections),
         "walked": dict(report.walked),
     }
 
@@ -269,6 +193,7 @@ def _text(report: Report) -> str:
         f"commission {format_amount(total.commission, total.currency)} {total.currency}"
         for total in report.totals
     ]
+    lines += [f"rejected as {reason}: {count}" for reason, count in report.rejections.most_common()]
     walked = ", ".join(f"{count} {name}" for name, count in report.walked.items())
     lines.append(f"walked {walked or 'nothing'} up to {moment(report.now)}: {len(report.findings)} findings")
     return "\n".join(lines)

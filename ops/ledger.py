@@ -5,8 +5,6 @@ one that is not the published one, is found by its own logs.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal
 
 from chalicelib.adapters.contract import decode_status, encode_status_of, find_batch
 from chalicelib.adapters.contract_abi import topic
@@ -20,96 +18,12 @@ from chalicelib.adapters.contract_events import (
     KeyAuthorised,
     Recorded,
 )
-from chalicelib.domain.agreement import GRACE_DAYS, Terms, agreement_id
+from chalicelib.domain.agreement import GRACE_DAYS, agreement_id
 from chalicelib.domain.batch import BadBatch, Entry, unpack
-from chalicelib.domain.commission import commission
-from chalicelib.domain.network_changes import UNVERIFIED, Run
-from chalicelib.domain.network_status import DAY, Status, deadlines, effective_status
+from chalicelib.domain.network_changes import Run
+from chalicelib.domain.network_status import DAY, deadlines
 from ops.chain_reader import Chain, topic_of
-
-Kind = Literal[
-    "unknown-code",
-    "forged-agreement",
-    "both-sides",
-    "gap",
-    "reordered",
-    "unreadable-batch",
-    "unknown-agreement",
-    "closed-agreement",
-    "wrong-commission",
-    "wrong-silence",
-    "wrong-totals",
-    "back-dated",
-    "late-change",
-    "recorded-twice",
-    "missing",
-    "false-receipt",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that should not be. `where` is the transaction, sequence or id it is about."""
-
-    kind: Kind
-    where: str
-    detail: str
-
-
-@dataclass
-class Agreement:
-    id: bytes
-    terms: Terms
-    registered_at: int
-    ended_at: int | None = None
-    closes_at: int | None = None
-
-
-@dataclass
-class Conversion:
-    """One entry as it stands. `commission` is what it earns now, recomputed; `logged` what the log says it earns."""
-
-    sequence: int
-    batch: bytes
-    entry: Entry
-    agreement: Agreement
-    transaction: str
-    block: int
-    recorded_at: int
-    due: int
-    lock: int
-    amount: int
-    logged: int
-    verified: bool
-    decisions: list[tuple[int, Status, int]] = field(default_factory=list)
-    verified_at: int = 0
-
-    @property
-    def commission(self) -> int:
-        terms = self.agreement.terms
-        number = self.entry.group
-        group = terms.groups[number] if number < len(terms.groups) else ""
-        return commission(terms, self.entry.action, group, self.amount)
-
-    def status(self, at: int) -> Status:
-        """The status at a moment, by the decisions made until then."""
-        decision: Status = "open"
-        for when, decided, _ in self.decisions:
-            if when <= at and when < self.lock:
-                decision = decided
-        verified = self.verified and at >= self.verified_at
-        return effective_status(decision, verified, self.agreement.terms.silence, self.due, self.lock, at)
-
-    def reason(self, at: int) -> int:
-        """The reason code of a rejection, 0 for anything else."""
-        if self.status(at) != "rejected":
-            return 0
-        last = self.decisions[-1] if self.decisions else (0, "open", 0)
-        return last[2] if last[1] == "rejected" else UNVERIFIED
-
-    def moments(self) -> list[int]:
-        """When its status may have changed, first to last."""
-        return sorted({self.recorded_at, self.due, self.lock, *(when for when, _, _ in self.decisions)})
+from ops.ledger_entries import Agreement, Conversion, Finding, Kind
 
 
 class Ledger:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from chalicelib.domain.agreement import ACTIONS, MAX_AMOUNT, Action
 from chalicelib.domain.commitment import COMMITMENT_SIZE
 from chalicelib.domain.keccak import keccak256
+from chalicelib.domain.terms import ACTIONS, MAX_AMOUNT, Action
 
 MAX_ENTRIES: Final = 304
 MAX_BODY: Final = 6400  # bytes

@@ -1,6 +1,6 @@
 """What an agreement pays. The contract computes the same, with the same rounding; neither ever sees a fraction of a cent."""
 
-from chalicelib.domain.agreement import MAX_AMOUNT, Action, Terms
+from chalicelib.domain.terms import MAX_AMOUNT, Action, Terms
 
 
 def commission(terms: Terms, action: Action, group: str, amount_minor: int) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from chalicelib.domain.agreement import MAX_AMOUNT
 from chalicelib.domain.batch import MAX_ENTRIES, WORD, BadBatch
 from chalicelib.domain.network_status import STATUSES
+from chalicelib.domain.terms import MAX_AMOUNT
 
 Decision = Literal["open", "approved", "rejected"]
 

@@ -6,7 +6,7 @@ decision, or Open      Open + silent: Approved  Approved: Sale, anything else: R
 
 from typing import Final, Literal
 
-from chalicelib.domain.agreement import Silence
+from chalicelib.domain.terms import Silence
 
 Status = Literal["open", "approved", "sale", "rejected"]
 STATUSES: Final[tuple[Status, ...]] = ("open", "approved", "sale", "rejected")  # position = the two bits on chain

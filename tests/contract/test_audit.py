@@ -14,8 +14,9 @@ from chalicelib.domain.batch import Entry
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_changes import REASONS, SUPERSEDED, Amendment, Run
 from chalicelib.domain.network_status import DAY
-from ops.audit import Report, Saved, audit, audit_publisher, read_saved
+from ops.audit import Report, audit, audit_publisher
 from ops.chain_reader import Chain
+from ops.kept_answers import Saved, read_saved
 from tests.contract.cheating_contract import (
     AMEND_LESS,
     BACK_DATE,
@@ -68,7 +69,9 @@ def test_an_honest_merchant_passes_and_the_totals_are_those_of_the_chain(network
     agreement = busy_merchant(merchant)
     report = audited(network, merchant, agreement)
     assert report.findings == []
-    assert report.walked == {"merchants": 1, "agreements": 2, "batches": 4, "conversions": 24}
+    assert report.walked == {"merchants": 1, "agreements": 2, "batches": 4, "conversions": 24, "saved": 0}
+    # Four leads came unverified and were rejected by their lock or not yet; four sales by the merchant.
+    assert report.rejections == {"fraud": 4, "unverified": 2}
     views = network.views.totals(merchant.address, agreement)
     assert sum(total.conversions for total in report.totals) == views.conversions == 20
     assert sum(total.amount for total in report.totals) == views.amount

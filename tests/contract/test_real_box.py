@@ -4,8 +4,9 @@ import json
 import time
 from typing import Any
 
-from ops.audit import audit_publisher, read_saved
+from ops.audit import audit_publisher
 from ops.chain_reader import Chain
+from ops.kept_answers import read_saved
 from ops.local.running import RunningBox
 from ops.verify import verify_receipt
 from tests.shopper import as_merchant, buy, final_receipt, follow_link

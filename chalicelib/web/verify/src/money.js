@@ -8,7 +8,7 @@ for (const code of 'CLF UYW'.split(' ')) EXPONENTS[code] = 4;
 export const exponent = (currency) => EXPONENTS[currency] ?? 2;
 
 export const minorUnits = (text, currency) => {
-  const match = /^(\d{1,12})(?:\.(\d{1,4}))?$/.exec(text);
+  const match = /^(\d{1,13})(?:\.(\d{1,4}))?$/.exec(text);
   const digits = exponent(currency);
   if (!match || (match[2] ?? '').length > digits) throw new Error(`${text} is no amount of ${currency}`);
   return BigInt(match[1] + (match[2] ?? '').padEnd(digits, '0'));

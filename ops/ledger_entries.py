@@ -1,0 +1,90 @@
+"""What a ledger is made of: agreements, conversions as they stand, and what should not be."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chalicelib.domain.batch import Entry
+from chalicelib.domain.commission import commission
+from chalicelib.domain.network_changes import UNVERIFIED
+from chalicelib.domain.network_status import Status, effective_status
+from chalicelib.domain.terms import Terms
+
+Kind = Literal[
+    "unknown-code",
+    "forged-agreement",
+    "both-sides",
+    "gap",
+    "reordered",
+    "unreadable-batch",
+    "unknown-agreement",
+    "closed-agreement",
+    "wrong-commission",
+    "wrong-silence",
+    "wrong-totals",
+    "back-dated",
+    "late-change",
+    "recorded-twice",
+    "missing",
+    "false-receipt",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that should not be. `where` is the transaction, sequence or id it is about."""
+
+    kind: Kind
+    where: str
+    detail: str
+
+
+@dataclass
+class Agreement:
+    id: bytes
+    terms: Terms
+    registered_at: int
+    ended_at: int | None = None
+    closes_at: int | None = None
+
+
+@dataclass
+class Conversion:
+    """One entry as it stands. `commission` is what it earns now, recomputed; `logged` what the log says it earns."""
+
+    sequence: int
+    batch: bytes
+    entry: Entry
+    agreement: Agreement
+    transaction: str
+    block: int
+    recorded_at: int
+    due: int
+    lock: int
+    amount: int
+    logged: int
+    verified: bool
+    decisions: list[tuple[int, Status, int]] = field(default_factory=list)
+    verified_at: int = 0
+
+    @property
+    def commission(self) -> int:
+        terms = self.agreement.terms
+        number = self.entry.group
+        group = terms.groups[number] if number < len(terms.groups) else ""
+        return commission(terms, self.entry.action, group, self.amount)
+
+    def status(self, at: int) -> Status:
+        """The status at a moment, by the decisions made until then."""
+        decision: Status = "open"
+        for when, decided, _ in self.decisions:
+            if when <= at and when < self.lock:
+                decision = decided
+        verified = self.verified and at >= self.verified_at
+        return effective_status(decision, verified, self.agreement.terms.silence, self.due, self.lock, at)
+
+    def reason(self, at: int) -> int:
+        """The reason code of a rejection, 0 for anything else."""
+        if self.status(at) != "rejected":
+            return 0
+        last = self.decisions[-1] if self.decisions else (0, "open", 0)
+        return last[2] if last[1] == "rejected" else UNVERIFIED
