@@ -14,9 +14,8 @@ from pathlib import Path
 
 from chalicelib.adapters.contract import NetworkViews, encode_authorise, encode_register
 from chalicelib.bootstrap import Box
-from chalicelib.domain import money
-from chalicelib.domain.agreement import Rule, Terms, agreement_id
-from chalicelib.domain.config import AgreementDefaults, CommissionRule
+from chalicelib.domain.agreement import agreement_id
+from chalicelib.domain.offer import offered_terms
 from chalicelib.domain.party import Agreement, Link, Publisher
 from chalicelib.services.access import create_key, key_hash
 from ops.local import rpc
@@ -91,22 +90,8 @@ def _agree(box: Box, network: Network, accounts: Accounts) -> None:
     if known and known.link and views.agreement(merchant, bytes.fromhex(known.link.agreement_id[2:])).registered:
         return
     nonce, version = views.next_agreement(merchant, publisher)
-    defaults = box.config.agreement_defaults
-    terms = Terms(
-        merchant=merchant,
-        publisher=publisher,
-        currency=box.config.currency,
-        rules=tuple(_rule(rule, box.config.currency) for rule in defaults.rules),
-        deadline=int(time.time()) + DEADLINE_SECONDS,
-        window_days=defaults.attribution_window_days,
-        validation_days=defaults.validation_days,
-        lock_days=defaults.lock_days,
-        silence=defaults.silence_approves,
-        hosted=True,
-        version=version,
-        nonce=nonce,
-        groups=_groups(defaults),
-    )
+    deadline = int(time.time()) + DEADLINE_SECONDS
+    terms = offered_terms(box.config, publisher, nonce=nonce, version=version, deadline=deadline, hosted=True)
     digest = agreement_id(terms, network.chain_id, network.contract)
     signatures = accounts.owner.sign_digest(digest), accounts.publisher.sign_digest(digest)
     receipt = accounts.owner.send(network.url, network.contract, encode_register(terms, *signatures))
@@ -126,34 +111,9 @@ def _agree(box: Box, network: Network, accounts: Accounts) -> None:
             name=PUBLISHER_NAME,
             account=publisher,
             hosted=True,
-            link=Link(agreement_id=name, attribution_window_days=defaults.attribution_window_days),
+            link=Link(agreement_id=name, attribution_window_days=terms.window_days),
         )
     )
-
-
-def _rule(rule: CommissionRule, currency: str) -> Rule:
-    def minor(amount: str | None) -> int | None:
-        return None if amount is None else money.parse_amount(amount, currency)
-
-    return Rule(
-        action=rule.action,
-        rate=None if rule.percent is None else _millionths(rule.percent),
-        fixed=minor(rule.fixed),
-        group=rule.group,
-        from_amount=minor(rule.from_amount) or 0,
-        to_amount=minor(rule.to_amount),
-    )
-
-
-def _millionths(percent: str) -> int:
-    """`"10"` and `"2.5"` percent as 100000 and 25000; four decimals of a percent are all a millionth can
-    say."""
-    whole, _, fraction = percent.partition(".")
-    return int(whole) * 10_000 + int(fraction[:4].ljust(4, "0"))
-
-
-def _groups(defaults: AgreementDefaults) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(["default", *(rule.group for rule in defaults.rules)]))
 
 
 def _api_keys(box: Box, kept_in: Path) -> dict[str, str]:
