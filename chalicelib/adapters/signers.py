@@ -4,7 +4,8 @@
 parameter store; `kms` never shows the key to anybody.
 """
 
-from typing import Protocol
+from pathlib import Path
+from typing import NoReturn, Protocol
 
 from eth_account import Account
 
@@ -28,21 +29,29 @@ class Signer(Protocol):
 
 
 class KeySigner:
-    """Signs with a key held in memory."""
+    """Signs with a key held in memory, and gives it to nobody: not to a log, a traceback or a pickle. Raises SignerRefused for no key."""
 
     def __init__(self, private_key: bytes) -> None:
-        self._account = Account.from_key(private_key)
+        try:
+            self._account = Account.from_key(private_key)
+        except Exception:  # noqa: BLE001 - whatever it says of the key, it says too much
+            raise SignerRefused("the signer's key is not a private key of 32 bytes") from None
 
     @property
     def address(self) -> str:
         return str(self._account.address)
 
     def sign_digest(self, digest: bytes) -> tuple[int, int, int]:
+        if len(digest) != 32:
+            raise ValueError("a digest has 32 bytes")
         signed = self._account.unsafe_sign_hash(digest)
         return signed.v - 27, signed.r, signed.s
 
     def __repr__(self) -> str:
         return f"KeySigner({self.address})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer's key is not to be copied")
 
 
 def build(kind: str, chain_id: int, settings: Settings) -> Signer:
@@ -52,7 +61,7 @@ def build(kind: str, chain_id: int, settings: Settings) -> Signer:
             raise SignerRefused(f"the local signer is for a private network, not chain {chain_id}: use keystore or kms")
         if settings.signer_key_file is None:
             raise SignerRefused("the local signer needs SIGNER_KEY_FILE; `box up` sets it")
-        return KeySigner(bytes.fromhex(settings.signer_key_file.read_text().strip().removeprefix("0x")))
+        return KeySigner(_key_in(settings.signer_key_file))
     if kind == "keystore":
         from chalicelib.adapters import keystore
 
@@ -60,3 +69,10 @@ def build(kind: str, chain_id: int, settings: Settings) -> Signer:
     from chalicelib.adapters.kms import KmsSigner
 
     return KmsSigner(settings)
+
+
+def _key_in(file: Path) -> bytes:
+    try:
+        return bytes.fromhex(file.read_text().strip().removeprefix("0x"))
+    except ValueError:
+        raise SignerRefused("the signer's key file does not hold a key in hex") from None

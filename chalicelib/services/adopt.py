@@ -64,9 +64,9 @@ def _take_over(box: Box, event: Recorded, waiting: Iterable[Conversion]) -> bool
         box.transactions.adopt(transaction, cargo)
     except Exists:
         kept = box.transactions.get(sent.sender, sent.nonce)
-        if kept is None or kept.claimed:
-            return False
-        transaction, cargo = kept, box.transactions.cargo(sent.sender, sent.nonce)
+        assert kept is not None, "it is there, or storing it would not have failed"
+        # Only the items were restored, or a crash came between the two steps: its members are claimed once more.
+        transaction, cargo = replace(kept, claimed=False), box.transactions.cargo(sent.sender, sent.nonce)
     claim.finish(box, transaction, cargo)
     return True
 

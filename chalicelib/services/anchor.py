@@ -82,6 +82,8 @@ def proof(box: Box, click_id: str) -> dict[str, Any]:
     click = box.clicks.get(click_id)
     if click is None:
         raise NotFound("click_unknown", "The box holds no click of that id.")
+    if not click.salt:
+        raise NotFound("click_erased", "This click was erased on request; what stands on the network points to nobody.")
     network = {"chainId": box.config.network.chain_id, "contract": box.config.network.contract}
     shown = {
         "clickId": click_id,

@@ -22,6 +22,8 @@ class Waiting:
         self._queues: dict[Operation, list[tuple[int, Conversion]]] = {operation: [] for operation in ORDER}
         self._known: dict[str, Conversion] = {}
         found = box.conversions.outbox(limit=batches * self._size)
+        self.is_cut_short = len(found) >= batches * self._size
+        """Whether there may be more than this look reached."""
         settled = _settled(box, [conversion for _, conversion in found if conversion.entries])
         for since, conversion in found:
             operation = next_operation(conversion, hold_unverified=box.config.tracking.hold_unverified)

@@ -30,6 +30,7 @@ class View:
     """The network as one look finds it. `final` is a block's number, `spent` how many nonces of ours its head has seen."""
 
     box: Box
+    signer: str
     latest: Block
     final: int
     spent: int
@@ -48,8 +49,9 @@ class View:
         return None if block is None else block.hash == mined.block_hash
 
 
-def look(box: Box) -> View:
-    """Raises NoAnswer."""
+def look(box: Box, signer: str | None = None) -> View:
+    """For the box's key, or for one that it had before. Raises NoAnswer."""
+    signer = signer or box.signer.address
     latest = box.network.block("latest")
     if latest is None:
         raise NoAnswer("the node has no latest block")
@@ -57,17 +59,18 @@ def look(box: Box) -> View:
     by_count = max(0, latest.number - box.config.network.confirmations)
     return View(
         box=box,
+        signer=signer,
         latest=latest,
         final=finalized.number if finalized is not None else by_count,
-        spent=box.network.nonce(box.signer.address),
+        spent=box.network.nonce(signer),
         paused=pause.paused(box),
     )
 
 
 def follow(box: Box, view: View | None = None) -> int:
-    """Look after every open transaction of this key, the lowest nonce first. Returns how many changed their state."""
+    """Look after every open transaction of the view's key, the lowest nonce first. Returns how many changed their state."""
     view = view or look(box)
-    address = box.signer.address
+    address = view.signer
     changed = 0
     is_lowest = True
     settled_below = box.state.next_nonce(address) or 0
@@ -103,6 +106,8 @@ def _followed(view: View, transaction: Transaction, is_lowest: bool) -> Transact
         return _spent(view, transaction)
     if transaction.spent_since is not None:
         transaction = box.transactions.update(replace(transaction, spent_since=None))
+    if view.signer != box.signer.address:
+        return _pushed_unsigned(box, transaction)
     return transaction if view.paused else _pushed(view, transaction, is_lowest)
 
 
@@ -170,6 +175,13 @@ def _pushed(view: View, transaction: Transaction, is_lowest: bool) -> Transactio
     if waited >= REBROADCAST_MS or transaction.state == "pending":
         return send.again(box, transaction)
     return transaction
+
+
+def _pushed_unsigned(box: Box, transaction: Transaction) -> Transaction:
+    """Of a key that the box has no more: what was signed is sent again as it is; what was not never can be, and goes with the new key."""
+    if transaction.attempts:
+        return send.again(box, transaction)
+    return _given_back(box, transaction, "replaced", "its key was replaced before it was signed")
 
 
 def mined_in(view: View, receipt: Receipt) -> Mined | None:

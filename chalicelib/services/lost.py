@@ -16,7 +16,7 @@ def is_lost(box: Box, transaction: Transaction, final: int) -> bool:
     """Three things must agree, over a time in which a lagging node catches up: the nonce is spent in a final block, no attempt has a
     receipt (the caller looked), and the contract does not hold what the transaction carries."""
     waited = box.now() - (transaction.spent_since or box.now())
-    spent = box.network.nonce_spent_for_good(box.signer.address, final)
+    spent = box.network.nonce_spent_for_good(transaction.signer, final)
     node_can_tell = spent is not None
     if spent is not None and spent <= transaction.nonce:
         return False

@@ -28,6 +28,8 @@ LINGER_MS = 2_000
 """A batch that is due this soon is waited for - without the key, which others may want - and not left to the schedule."""
 NOTHING: tuple[int, int | None] = (0, None)
 POLL_MS = 500
+SIGNERS = "signers"
+"""Addresses in the order in which the box began to sign with them."""
 
 
 def record(box: Box) -> int:
@@ -58,7 +60,7 @@ def send_due(box: Box, turn: Turn) -> tuple[int, int | None]:
         waiting = Waiting(box, room)
         sent = _send(box, turn, waiting, room)
         total += sent
-        if not sent:
+        if pause.cause(box) or not (sent and waiting.is_cut_short):
             return total, waiting.due_in()
     return total, None
 
@@ -96,6 +98,7 @@ def _align_nonce(box: Box) -> None:
     address = box.signer.address
     counted = box.state.next_nonce(address)
     if counted is None:
+        _introduce(box, address)
         box.state.start_nonce(address, box.network.nonce(address))
         return
     if counted >= box.network.nonce(address):
@@ -104,6 +107,13 @@ def _align_nonce(box: Box) -> None:
     if spent_for_good is not None and counted < spent_for_good:
         adopt.unknown(box, _last_known_block(box, counted))
         box.state.skip_nonces(address, counted, spent_for_good)
+
+
+def _introduce(box: Box, address: str) -> None:
+    """Remember every key the box ever signed with: what an earlier one sent is looked after to its end."""
+    known = box.state.read(SIGNERS, list[str]) or []
+    if address not in known:
+        box.state.write(SIGNERS, [*known, address])
 
 
 def _last_known_block(box: Box, counted: int) -> int:

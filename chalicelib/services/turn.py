@@ -24,11 +24,11 @@ POLL_SECONDS = 0.1
 
 
 class Turn:
-    """One holder's time at the key. `holder` is its name."""
+    """One holder's time at a key: the box's, or one that it had before. `holder` is its name."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, signer: str | None = None) -> None:
         self._box = box
-        self._name = signer_state(box.signer.address)
+        self._name = signer_state(signer or box.signer.address)
         self._deadline = box.now() + RUN_MS
         self.holder = secrets.token_hex(8)
 
@@ -58,12 +58,12 @@ class Turn:
         return self._box.state.lease(self._name, self.holder, now, now + LEASE_MS)
 
 
-def in_turn(box: Box, work: Callable[[Turn], T], otherwise: T) -> T:
+def in_turn(box: Box, work: Callable[[Turn], T], otherwise: T, signer: str | None = None) -> T:
     """What `work` gives; `otherwise` while another process holds the key.
 
     An answer that does not come, or another process that was quicker, ends the turn: everything stays as it is for the next one.
     """
-    turn = Turn(box)
+    turn = Turn(box, signer)
     if not turn.take():
         return otherwise
     try:

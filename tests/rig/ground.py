@@ -1,4 +1,4 @@
-"""The pipeline on real parts with a clock and blocks under the test's hand: dynoxide, anvil that mines when told, the fault proxy between."""
+"""The pipeline on real parts with clock and blocks in the test's hand: dynoxide, anvil that mines when told, the fault proxy between."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ class Ground:
         number = next(_numbers)
         self.prefix = f"{prefix or 'pipeline'}-{os.getpid()}-{number}"
         seed = f"{self.prefix}-{time.time_ns()}"
-        self.owner, self.key, *self.partners = (
-            Account.from_key(_hash(f"{seed} {i}")) for i in range(2 + publishers)
-        )
+        self.owner, self.key, *self.partners = (Account.from_key(_hash(f"{seed} {i}")) for i in range(2 + publishers))
         for account in (self.owner, self.key, *self.partners):
             rpc.call(node_url, "anvil_setBalance", account.address, hex(100 * ETHER))
         deployed = self._send(self.owner, None, bytes.fromhex(artifact()["bytecode"][2:]))
@@ -126,8 +124,12 @@ class Ground:
         config = json.loads((ROOT / "configs" / "demo.json").read_text())
         config["merchant"]["account"] = self.owner.address
         config["network"] = {
-            **{"chainId": CHAIN_ID, "contract": self.contract, "confirmations": 2, "batchSeconds": 1},
-            **{"batchSize": batch_size, "anchorMinutes": 60},
+            "chainId": CHAIN_ID,
+            "contract": self.contract,
+            "confirmations": 2,
+            "batchSeconds": 1,
+            "batchSize": batch_size,
+            "anchorMinutes": 60,
             **network,
         }
         file = self.directory / f"{self.prefix}.json"
@@ -162,6 +164,14 @@ class Ground:
 
     def authorise(self, days: int = 3000) -> None:
         self._send(self.owner, self.contract, encode_authorise(self.key.address, self.chain_now() + days * 86_400))
+
+    def replace_key(self) -> None:
+        """Another operational key for the box; the earlier one may act still."""
+        self.key = Account.from_key(_hash(f"{self.prefix} another key {self.key.address}"))
+        rpc.call(self.node_url, "anvil_setBalance", self.key.address, hex(100 * ETHER))
+        Path(self.environment["SIGNER_KEY_FILE"]).write_text("0x" + bytes(self.key.key).hex())
+        self.authorise()
+        self.box = self.new_box(self.box.offset)
 
     def revoke(self) -> None:
         self._send(self.owner, self.contract, encode_revoke(self.key.address))
@@ -204,7 +214,9 @@ class Ground:
 
     def end(self, number: int) -> None:
         """Ends an agreement and lets its window and grace pass, on the chain alone."""
-        self._send(self.owner, self.contract, encode_end(self.owner.address, bytes.fromhex(self.agreements[number][2:])))
+        self._send(
+            self.owner, self.contract, encode_end(self.owner.address, bytes.fromhex(self.agreements[number][2:]))
+        )
         self.pass_time(34 * DAY_MS)
 
     def click(self, number: int) -> str:
@@ -298,16 +310,14 @@ class Ground:
 
             for i, entry in enumerate(unpack(shown.body, shown.commitments)):
                 agreement = "0x" + entry.agreement.hex()
-                found.append(
-                    OnChain(event.first + i, entry.commitment, agreement, entry.amount, event.commissions[i])
-                )
+                found.append(OnChain(event.first + i, entry.commitment, agreement, entry.amount, event.commissions[i]))
         return sorted(found, key=lambda entry: entry.sequence)
 
     def conversions(self) -> list[Conversion]:
         return list(self.box.conversions.many(self.sold).values())
 
     def assert_recorded_once(self, but: int = 0) -> None:
-        """Every sale stands on chain exactly once with its amount, in a sequence without a gap, and the box knows where; `but` were set aside."""
+        """Every sale stands on chain once with its amount, in a sequence without a gap, and the box knows where; `but` were set aside."""
         entries = self.on_chain()
         assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1)), "a gap in the sequence"
         by_commitment = {entry.commitment: entry for entry in entries}

@@ -17,7 +17,9 @@ from eth_account import Account
 from chalicelib.domain.keccak import keccak256
 from ops.local import rpc
 
-Kind = Literal["accepted_unanswered", "unanswered", "429", "garbage", "half", "stale_nonce", "null", "refused", "overload"]
+Kind = Literal[
+    "accepted_unanswered", "unanswered", "429", "garbage", "half", "stale_nonce", "null", "refused", "overload"
+]
 
 
 @dataclass
@@ -87,7 +89,9 @@ class Proxy:
             _send(handler, b"slow down", 429, {"Retry-After": "0"})
             return
         if fault and fault.kind in ("refused", "overload"):
-            error = {"code": -32000, "message": fault.say} if fault.say else {"code": -32005, "message": "limit exceeded"}
+            error = (
+                {"code": -32000, "message": fault.say} if fault.say else {"code": -32005, "message": "limit exceeded"}
+            )
             _send(handler, _answer(call, error=error))
             return
         answer = self._refused_replacement(call) if method == "eth_sendRawTransaction" else None
@@ -120,7 +124,12 @@ class Proxy:
         name = keccak256(raw).hex()
         mined = int(rpc.call(self.target, "eth_getTransactionCount", sender, "latest"), 16)
         known = self._offers.get((sender, nonce))
-        if known and known[0] != name and nonce >= mined and (priority_fee * 10 < known[1] * 11 or max_fee * 10 < known[2] * 11):
+        if (
+            known
+            and known[0] != name
+            and nonce >= mined
+            and (priority_fee * 10 < known[1] * 11 or max_fee * 10 < known[2] * 11)
+        ):
             self.refused_replacements += 1
             return _answer(call, error={"code": -32000, "message": "replacement transaction underpriced"})
         self._offers[sender, nonce] = (name, priority_fee, max_fee)
@@ -145,9 +154,15 @@ def _answer(call: dict[str, Any], **content: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": call["id"], **content}).encode()
 
 
-def _send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
+def _send(
+    handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, headers: dict[str, str] | None = None
+) -> None:
     handler.send_response(status)
-    for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}.items():
+    for name, value in {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }.items():
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(body)

@@ -15,7 +15,9 @@ from chalicelib.adapters.tables import Conversions
 from chalicelib.domain.conversion import TEST_DAYS, Conversion
 
 CHANGE = "c"
-"""Begins the outbox slots of conversions that the network holds already."""
+"""Begins the outbox slots of conversions that the network holds already,"""
+CHANGE_SLOTS = 4
+"""of which there are fewer: decisions come from a merchant's desk, not from its shoppers."""
 
 
 class ConversionStore:
@@ -62,10 +64,9 @@ class ConversionStore:
         The two wait in slots of their own: a change may have to wait for finality, and must not keep new conversions from being seen.
         """
         keys: list[tuple[int, str]] = []
-        for kind in ("", CHANGE):
-            keys += sorted(key for slot in range(tables.OUTBOX_SLOTS) for key in _marked(f"{kind}{slot}", limit))[
-                :limit
-            ]
+        for kind, slots in (("", tables.OUTBOX_SLOTS), (CHANGE, CHANGE_SLOTS)):
+            each = max(25, limit * 4 // slots)
+            keys += sorted(key for slot in range(slots) for key in _marked(f"{kind}{slot}", each))[:limit]
         found = {
             item.conversion_id: item for item in Conversions.batch_get([key for _, key in keys], consistent_read=True)
         }
@@ -88,8 +89,7 @@ class ConversionStore:
 
 
 def _marked(slot: str, limit: int) -> Iterator[tuple[int, str]]:
-    """The oldest of one slot. A slot holds a sixteenth of what waits, give or take: four times that is read at most."""
-    for row in Conversions.outbox.query(slot, limit=max(25, limit * 4 // tables.OUTBOX_SLOTS)):
+    for row in Conversions.outbox.query(slot, limit=limit):
         yield int(row.outbox_since), row.conversion_id
 
 
@@ -99,13 +99,13 @@ def _conversion(item: Conversions) -> Conversion:
 
 def _conversion_item(conversion: Conversion, wanted_since: int | None) -> Conversions:
     key = conversion.conversion_id
-    slot = f"{CHANGE if conversion.entries else ''}{slot_of(key, tables.OUTBOX_SLOTS)}"
+    slots, kind = (CHANGE_SLOTS, CHANGE) if conversion.entries else (tables.OUTBOX_SLOTS, "")
     return Conversions(
         conversion_id=key,
         publisher_id=conversion.attribution.publisher_id,
         day_slot=day_slot(conversion.created_at, key),
         created_at=conversion.created_at,
-        outbox_slot=None if wanted_since is None else slot,
+        outbox_slot=None if wanted_since is None else f"{kind}{slot_of(key, slots)}",
         outbox_since=wanted_since,
         expires_at=conversion.created_at // 1000 + TEST_DAYS * 86_400 if conversion.is_test else None,
         version=conversion.version,

@@ -57,7 +57,7 @@ class TransactionStore:
                 write.save(_transaction_item(transaction), condition=nonce_is_free)
                 write.save(_cargo_item(transaction, cargo))
         except TransactWriteError as error:
-            if "ConditionalCheckFailed" in str(error) or "TransactionConflict" in str(error):
+            if _refused(error):
                 raise LostLease(transaction.signer) from None
             raise
 
@@ -69,7 +69,7 @@ class TransactionStore:
                 write.save(_transaction_item(transaction), condition=nonce_is_unknown)
                 write.save(_cargo_item(transaction, cargo))
         except TransactWriteError as error:
-            if "ConditionalCheckFailed" in str(error):
+            if _refused(error):
                 raise Exists(f"{transaction.signer}/{transaction.nonce}") from None
             raise
 
@@ -91,6 +91,11 @@ class TransactionStore:
         floor = int(state.settled_below) if state is not None and state.settled_below is not None else 0
         rows = Transactions.query(signer, Transactions.nonce >= floor, consistent_read=True)
         return [found for found in map(_transaction, rows) if found.open]
+
+
+def _refused(error: TransactWriteError) -> bool:
+    """A condition did not hold, or somebody else is writing the same items just now; anything else is a fault."""
+    return error.cause_response_code in ("TransactionCanceledException", "TransactionInProgressException")
 
 
 def _connection() -> Connection:

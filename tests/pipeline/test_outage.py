@@ -1,0 +1,75 @@
+"""An hour without any RPC node under steady beacons: every one is answered, and the backlog drains afterwards."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.domain.report import Body
+from chalicelib.services import track
+from chalicelib.services.anchor import anchor
+from chalicelib.services.confirm import confirm
+from chalicelib.services.health import health
+from chalicelib.services.record import record
+from ops.local import rpc
+from tests.rig.ground import Ground
+
+HOUR_MS = 3_600_000
+
+
+def test_an_hour_without_a_node_loses_no_beacon(grounds: Callable[..., Ground]) -> None:
+    an_hour_without_a_node(grounds, beacons=600)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("beacons", [9_000, 180_000])
+def test_an_hour_without_a_node_at_full_rate(grounds: Callable[..., Ground], beacons: int) -> None:
+    an_hour_without_a_node(grounds, beacons)
+
+
+def an_hour_without_a_node(grounds: Callable[..., Ground], beacons: int) -> None:
+    ground = grounds(batch_size=100)
+    ground.settle()
+    ground.proxy.down = True
+    chance = random.Random(4)
+    begun = time.monotonic()
+    accepted = 0
+    for minute in range(60):
+        for number in range(beacons // 60):
+            accepted += report(ground, f"{minute}-{number}", cents=chance.randint(1, 50_000))
+        ground.box.offset += HOUR_MS // 60
+        if minute % 20 == 0:
+            assert (record(ground.box), confirm(ground.box), anchor(ground.box)) == (0, 0, 0)
+    assert accepted == beacons // 60 * 60
+    seconds = time.monotonic() - begun
+    assert health(ground.box)[1]["status"] == "degraded"
+    assert "no answer" in health(ground.box)[1]["network"]["rpc"]
+    assert ground.nonces_spent() == 0
+
+    ground.proxy.heal()
+    rpc.call(ground.node_url, "evm_increaseTime", 3600)
+    begun = time.monotonic()
+    rounds = ground.settle(rounds=beacons // 100)
+    drained = time.monotonic() - begun
+    print(
+        f"\n{accepted} beacons in an hour without a node ({accepted / seconds:.0f}/s here), "
+        f"drained in {rounds} rounds, {drained:.1f} s ({accepted / drained:.0f}/s with finality)"
+    )
+    ground.assert_recorded_once()
+
+
+def report(ground: Ground, event_id: str, cents: int) -> bool:
+    """What the beacon route does with a tag's report; whether it was stored and answered."""
+    body = Body(
+        action="sale",
+        values=[f"{cents // 100}.{cents % 100:02d}"],
+        metadata={},
+        event_id=event_id,
+        click_id=ground.clicks[cents % 2],
+    )
+    received = track.beacon_conversion(ground.box, body)
+    ground.sold[received.conversion.conversion_id] = cents
+    return received.new

@@ -1,0 +1,87 @@
+"""Two signers at once on one key: contiguous nonces, no gap, nothing recorded twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.services.confirm import confirm
+from chalicelib.services.record import record
+from tests.rig.ground import Clocked, Ground
+from tests.rig.process import ended, start
+
+
+def test_two_signers_share_a_key_without_a_gap_or_a_double(grounds: Callable[..., Ground]) -> None:
+    two_signers(grounds(batch_size=2), batches=40)
+
+
+@pytest.mark.long
+def test_two_signers_share_a_key_for_200_batches(grounds: Callable[..., Ground]) -> None:
+    two_signers(grounds(batch_size=2), batches=200)
+
+
+def two_signers(ground: Ground, batches: int) -> None:
+    ground.sell(2 * batches)
+    ground.box.offset += 2_000
+    stop = time.monotonic() + 240
+
+    def live(box: Clocked) -> None:
+        while box.conversions.outbox(limit=1) and time.monotonic() < stop:
+            record(box)
+            confirm(box)
+
+    begun = time.monotonic()
+    pids = [start(ground, live) for _ in range(2)]
+    mining = threading.Event()
+    miner = threading.Thread(target=lambda: keep_mining(ground, mining))
+    miner.start()
+    try:
+        assert [ended(pid) for pid in pids] == [0, 0]
+    finally:
+        mining.set()
+        miner.join()
+    print(f"\n2 signers x {batches} batches: {time.monotonic() - begun:.1f} s")
+    ground.settle()
+    ground.assert_recorded_once()
+    assert ground.nonces_spent() == batches
+    kept = [ground.box.transactions.get(ground.key.address, nonce) for nonce in range(batches)]
+    assert all(found is not None and found.state == "confirmed" for found in kept)
+
+
+def keep_mining(ground: Ground, stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        ground.mine()
+
+
+def test_a_signer_that_wakes_up_after_its_lease_does_no_harm(ground: Ground) -> None:
+    """It had cut its batch before it froze; another one took over, sent the batch, and it came to nothing and was given back."""
+    from chalicelib.adapters.stores.item import LostLease
+    from chalicelib.services import claim
+    from chalicelib.services.cut import Waiting
+    from chalicelib.services.record import carry, ready
+    from chalicelib.services.turn import Turn
+
+    ground.sell(4)
+    ground.box.offset += 2_000
+    sleeper = Turn(ground.box)
+    assert sleeper.take()
+    ready(ground.box)
+    waiting = Waiting(ground.box, 1)
+    call = waiting.next_call()
+    assert call is not None
+    ground.outlive_lease()
+    ground.settle()
+    with pytest.raises(LostLease):
+        carry(ground.box, sleeper.holder, *call)
+    ground.assert_recorded_once()
+
+    transaction = ground.box.transactions.get(ground.key.address, 0)
+    assert transaction is not None
+    claim.give_back(ground.box, transaction, "as if it had failed")
+    from msgspec.structs import replace
+
+    claim.finish(ground.box, replace(transaction, claimed=False))
+    assert all(not conversion.entries for conversion in ground.conversions())
