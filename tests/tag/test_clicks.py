@@ -85,7 +85,7 @@ def test_the_last_click_wins_and_a_step_back_in_history_is_not_a_click(
     page.goto(url + "?clickId=c2")
     page.wait_for_function(f"{KEPT} == 'c2'")
     page.go_back()
-    page.wait_for_function("window.mtag && mtag.box")
+    page.wait_for_function("window.mtag && mtag.log")
     assert sold_with(box, call) == "c2"
 
 
@@ -100,7 +100,7 @@ def test_a_route_change_of_a_single_page_app_is_a_landing_too(
     page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
 ) -> None:
     page.goto(shop.page("/", snippet))
-    page.wait_for_function("window.mtag && mtag.box")
+    page.wait_for_function("window.mtag && mtag.log")
     page.evaluate("history.pushState(null, '', '/product?clickId=spa')")
     page.wait_for_function(f"{KEPT} == 'spa'")
     page.evaluate("history.replaceState(null, '', '/thanks')")
@@ -172,7 +172,7 @@ def test_a_page_back_from_the_back_forward_cache_sells_with_the_newest_click_and
     page.goto(shop.page("/next", snippet) + "?clickId=c2")
     page.wait_for_function(f"{KEPT} == 'c2'")
     page.go_back()
-    page.wait_for_function("window.mtag && mtag.box")
+    page.wait_for_function("window.mtag && mtag.log")
     restored = page.evaluate("window.restored")
     assert sold_with(box, call) == "c2"
     assert len(box.events) == 2

@@ -57,7 +57,7 @@ def test_a_sale_and_the_landing_click_wait_for_consent_and_then_count(
 
 def test_a_refusal_drops_what_waited_and_says_so(page: Page, required: FaultBox, shop: Shop, snippet: str) -> None:
     page.goto(shop.page("/", snippet + SALE) + "?clickId=c1")
-    page.wait_for_function("window.mtag && mtag.box")
+    page.wait_for_function("window.mtag && mtag.log")
     page.evaluate("mtag('consent', false)")
     assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
     quiet(page, required)

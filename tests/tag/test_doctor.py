@@ -60,7 +60,12 @@ def test_policy_origin_and_order_id_are_each_named(healthy: FaultBox, shop: Shop
     )
     assert code == 1
     assert f"Add {healthy.url} to connect-src." in said
-    code, said = doctor(shop.page("/script", body, {"Content-Security-Policy": "script-src 'unsafe-inline'"}))
+
+
+@pytest.mark.long
+def test_a_policy_that_forbids_the_script_is_named(healthy: FaultBox, shop: Shop) -> None:
+    body = f'<script src="{healthy.url}/libs/mtag.js"></script>'
+    _, said = doctor(shop.page("/script", body, {"Content-Security-Policy": "script-src 'unsafe-inline'"}))
     assert f"Add {healthy.url} to script-src." in said
     assert "MEND The script is on the page but does not run" in said
 
