@@ -141,3 +141,30 @@ def test_the_box_believes_a_page_that_the_client_signed(own_box: RunningBox, cli
     assert status == 202
     held = as_merchant(own_box, "GET", f"/v1/conversions/{answer['conversionId']}")
     assert (held["orderId"], held["source"], held["verified"]) == (order_id, "signed-tag", True)
+
+
+def test_a_batch_answers_row_by_row(own_box: RunningBox, client: Language) -> None:
+    good, bad, again = sale(order(client)), sale(order(client), "12,50"), sale(order(client))
+    client.run(call(own_box, "report", again))
+    (outcome,) = client.run(call(own_box, "reportBatch", [good, bad, again]))
+    rows = outcome["ok"]
+    assert [(row["index"], row["code"]) for row in rows] == [(0, 202), (1, 422), (2, 200)]
+    told = rows[1]["error"] if client.name == "dotnet" else rows[1]["error"]["code"]
+    assert told == "amount_invalid"
+    assert rows[2]["duplicate"] is True
+    held = as_merchant(own_box, "GET", f"/v1/conversions/{rows[0]['conversionId']}")
+    assert held["orderId"] == good["orderId"]
+
+
+def test_validations_find_a_conversion_by_its_id_or_its_order(own_box: RunningBox, client: Language) -> None:
+    sales = [sale(order(client)) for _ in range(2)]
+    ids = [row["conversionId"] for row in client.run(call(own_box, "reportBatch", sales))[0]["ok"]]
+    validations = [
+        {"conversionId": ids[0], "status": "approved"},
+        {"orderId": sales[1]["orderId"], "action": "sale", "status": "rejected", "reason": "returned"},
+        {"conversionId": "none-such", "status": "approved"},
+    ]
+    (outcome,) = client.run(call(own_box, "validate", validations))
+    assert [row["code"] for row in outcome["ok"]] == [200, 200, 404]
+    held = [as_merchant(own_box, "GET", f"/v1/conversions/{one}") for one in ids]
+    assert [one["status"] for one in held] == ["approved", "rejected"]
