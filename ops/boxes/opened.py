@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from chalicelib.bootstrap import Box
-from chalicelib.settings import Settings
-from ops.aws.names import Names
+from chalicelib.settings import settings
 from ops.boxes.output import WrongInput
 from ops.boxes.project import Project
 from ops.boxes.stages import environment, read_stage
@@ -24,25 +25,23 @@ def open_box(project: Project, merchant: str) -> Box:
     local = os.environ.get("DYNAMODB_URL") or None
     if stage is None and local is None:
         raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")
-    held = environment(stage) if stage is not None else {}
-    names = Names(merchant)
-    file = os.environ.get("CONFIG_FILE")
-    return Box(
-        Settings(
-            merchant=merchant,
-            config_file=project.root / file if file else project.config_file(merchant),
-            table_prefix=held.get("TABLE_PREFIX", names.prefix),
-            region=os.environ.get("AWS_REGION")
-            or os.environ.get("AWS_DEFAULT_REGION")
-            or (stage.region if stage else "")
-            or "eu-west-1",
-            dynamodb_url=local,
-            rpc_urls=tuple(url for url in os.environ.get("RPC_URLS", "").split(",") if url),
-            signer_key_file=None,
-            kms_key_id=held.get("KMS_KEY_ID"),
-            parameter_path=held.get("PARAMETER_PATH", names.parameters),
-            conversions_stream=held.get("CONVERSIONS_STREAM_ARN", ""),
-            signer_address=held.get("SIGNER_ADDRESS") or os.environ.get("SIGNER_ADDRESS"),
-            crash_at=None,
-        )
-    )
+    held = environment(stage) if stage is not None else {"MERCHANT": merchant}
+    held.setdefault("CONFIG_FILE", os.environ.get("CONFIG_FILE") or str(project.config_file(merchant)))
+    if stage is not None and stage.region:
+        held.setdefault("AWS_DEFAULT_REGION", os.environ.get("AWS_DEFAULT_REGION") or stage.region)
+    if not held.get("SIGNER_ADDRESS"):
+        held["SIGNER_ADDRESS"] = os.environ.get("SIGNER_ADDRESS", "")
+    # The one reader of the environment reads it as the stage's functions would see it.
+    with _environment(held):
+        return Box(settings.__wrapped__())
+
+
+@contextmanager
+def _environment(held: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(held)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
