@@ -70,6 +70,8 @@ install_system() {
   browser || missing+=(chromium)
   command -v mcs >/dev/null || missing+=(mono-mcs)
   command -v mono >/dev/null || missing+=(mono-runtime)
+  # Its HttpClient is a package of its own.
+  [ -e /usr/lib/mono/4.5/System.Net.Http.dll ] || missing+=(libmono-system-net-http4.0-cil)
   command -v php >/dev/null || missing+=(php-cli)
   if [ ${#missing[@]} -gt 0 ]; then
     local why="the tests need ${missing[*]}"
