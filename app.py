@@ -9,6 +9,7 @@ from chalicelib.routes.beacon import beacon
 from chalicelib.routes.clicks import clicks
 from chalicelib.routes.conversions import conversions
 from chalicelib.routes.dashboard import dashboard
+from chalicelib.routes.described import described
 from chalicelib.routes.postbacks import postbacks
 from chalicelib.routes.public import public
 from chalicelib.routes.reports import reports
@@ -26,5 +27,6 @@ app.register_blueprint(conversions)
 app.register_blueprint(batches)
 app.register_blueprint(reports)
 app.register_blueprint(postbacks)
+app.register_blueprint(described)
 app.register_blueprint(dashboard)
 app.register_blueprint(signing)

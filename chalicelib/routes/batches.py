@@ -54,10 +54,11 @@ def erase(request: Request) -> Response:
     body = read_body(body_of(request), ErasureBody)
     if (body.order_id is None) == (body.conversion_id is None):
         raise Unprocessable("erasure_names_nothing", "Give either an orderId or a conversionId.")
-    if body.order_id is not None:
-        done = erase.erase_order(box(), body.order_id)
-    else:
-        done = erase.erase_conversion(box(), body.conversion_id or "")
+    done = (
+        erase.erase_order(box(), body.order_id)
+        if body.order_id is not None
+        else erase.erase_conversion(box(), body.conversion_id or "")
+    )
     return answer({"conversions": done.conversions, "clicks": done.clicks})
 
 
