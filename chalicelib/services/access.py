@@ -39,7 +39,7 @@ def create_key(box: Box, name: str, *scopes: str) -> str:
 def caller(box: Box, authorization: str | None, *allowed: str) -> Caller:
     """The caller behind an Authorization header, if it may: `admin` may do all, "publisher" stands for any publisher's key.
 
-    The key is looked up by its SHA-256, so how long a comparison takes tells nothing of a key (docs/decisions/0030).
+    The key is looked up by its SHA-256, so how long a comparison takes tells nothing of a key (docs/decisions/0032).
     Raises Unauthenticated without a valid key, Forbidden for one of a lesser scope, TooMany past the key's limit.
     """
     scheme, _, key = (authorization or "").partition(" ")
