@@ -96,10 +96,12 @@ class FaultBox:
         """The distinct event ids that arrived."""
         return {one["eventId"] for one in self.conversions}
 
-    def wait(self, count: int, path: str = "/v1/beacon/conversion", seconds: float = 5) -> list[Seen]:
+    def wait(
+        self, count: int, path: str = "/v1/beacon/conversion", seconds: float = 10, method: str | None = None
+    ) -> list[Seen]:
         """At least `count` requests to a path, in time."""
         deadline = time.monotonic() + seconds
-        while len(found := self.of(path)) < count:
+        while len(found := self.of(path, method)) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} requests to {path}: {self.seen}"
             time.sleep(0.01)
         return found
