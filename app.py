@@ -3,7 +3,7 @@
 from chalice.app import Chalice
 
 from chalicelib import packaging
-from chalicelib.routes import problems
+from chalicelib.routes import observed, problems
 from chalicelib.routes.batches import batches
 from chalicelib.routes.beacon import beacon
 from chalicelib.routes.clicks import clicks
@@ -18,6 +18,7 @@ from chalicelib.routes.tag import tag
 
 packaging.refuse_mistakes()
 app = Chalice(app_name="merchant-box")
+observed.observe(app)
 app.register_middleware(problems.uniform, "http")
 app.register_blueprint(tag)
 app.register_blueprint(clicks)

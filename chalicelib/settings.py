@@ -35,6 +35,8 @@ class Settings:
     """Lets postbacks go to loopback and private addresses: for a local box and the tests, never on AWS."""
     crash_at: str | None = None
     """A named point at which a test wants this process to die; never set elsewhere."""
+    function: str | None = None
+    """The Lambda function this runs as; None on any other machine."""
 
 
 @cache
@@ -58,6 +60,7 @@ def settings() -> Settings:
         signer_address=os.environ.get("SIGNER_ADDRESS"),
         allow_private_postbacks=os.environ.get("ALLOW_PRIVATE_POSTBACKS") == "1",
         crash_at=os.environ.get("CRASH_AT"),
+        function=os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
     )
 
 

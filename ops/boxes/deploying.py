@@ -38,7 +38,7 @@ def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int, dry_ru
     """
     from ops.aws.provision import provision as bring
 
-    urls = click.get_text_stream("stdin").readline().strip() if rpc_urls == "-" else rpc_urls
+    urls = sys.stdin.readline().strip() if rpc_urls == "-" else rpc_urls
     done = bring(Project(), merchant, say, rpc_urls=urls, low_balance_gwei=low_balance_gwei, dry_run=dry_run)
 
     def people() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def destroy(merchant: str, confirm: str | None, export_to: Path | None, forget_s
     Example: box destroy acme --confirm acme
     """
     if confirm is None:
-        if not click.get_text_stream("stdin").isatty():
+        if not sys.stdin.isatty():
             raise WrongInput(f"say --confirm {merchant}")
         confirm = click.prompt(f"Everything of {merchant} on AWS will be gone. Its name, to go on")
     if confirm != merchant:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,7 +71,7 @@ def _asked(merchant: str, project: Project, answers: dict[str, Any]) -> dict[str
     }
     for key, question in questions.items():
         if answers[key] is None:
-            if not click.get_text_stream("stdin").isatty():
+            if not sys.stdin.isatty():
                 raise WrongInput(f"give --{key.replace('_', '-')}")
             answers[key] = click.prompt(question, type=int if key == "chain_id" else str)
     return answers

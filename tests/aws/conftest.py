@@ -92,7 +92,7 @@ def onboard(boxes: Boxes, merchant: str) -> None:
 def keystore(wallet: Wallet, folder: Path) -> Path:
     """The wallet's key as its owner would keep it: encrypted."""
     encrypted: dict[str, Any] = Account.encrypt(
-        wallet.key_file.read_text().strip(), PASSWORD, kdf="pbkdf2", iterations=1_000
+        bytes.fromhex(wallet.key_file.read_text().strip()[2:]), PASSWORD, kdf="pbkdf2", iterations=1_000
     )
     path = folder / f"{wallet.key_file.stem}.json"
     path.write_text(json.dumps(encrypted))

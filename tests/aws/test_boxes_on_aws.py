@@ -29,7 +29,7 @@ def click(boxes: Boxes, merchant: str) -> str:
     answer = ask("GET", f"{boxes.urls[merchant]}/click/slow-table?subId=spring")
     assert answer.status == 302, answer.body
     assert answer.headers["Location"].startswith(f"https://{merchant}.example/")
-    return parse_qs(urlsplit(answer.headers["Location"]).query)["clickId"][0]
+    return parse_qs(urlsplit(str(answer.headers["Location"])).query)["clickId"][0]
 
 
 def sale(boxes: Boxes, merchant: str, click_id: str | None = None) -> Answer:
