@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,25 +17,37 @@ CALL = """
 import json, sys
 sys.path.insert(0, ".")
 from app import app
-from chalice.test import Client
-from chalicelib.adapters import tables
 if {tables!r}:
+    from chalicelib.adapters import tables
     tables.bind("merchant-box-demo", "eu-west-1", {tables!r}); tables.create_all()
-with Client(app) as client:
-    answer = client.http.request({method!r}, {path!r}, headers={{"Content-Type": "text/plain"}}, body={body!r})
+event = {{
+    "resource": {route!r}, "path": {path!r}, "httpMethod": {method!r}, "headers": {headers!r}, "multiValueHeaders": {{}},
+    "multiValueQueryStringParameters": None, "pathParameters": {parameters!r}, "stageVariables": None, "body": {body!r},
+    "isBase64Encoded": False,
+    "requestContext": {{"resourcePath": {route!r}, "httpMethod": {method!r}, "path": {path!r}, "identity": {{"sourceIp": "192.0.2.1"}}}},
+}}
+answer = app(event, None)
 loaded = sorted(name for name in {watched!r} if name in sys.modules)
-print(json.dumps([answer.status_code, loaded, len(sys.modules)]))
+print(json.dumps([answer["statusCode"], loaded, len(sys.modules)]))
 """
+"""An invocation as Lambda makes it, in a process of its own."""
 
 
 def loaded_by(dynamodb_url: str | None, method: str, path: str, body: str, watched: tuple[str, ...]) -> list[object]:
-    import os
-
     environment = {**os.environ, "MERCHANT": "demo", "CONFIG_FILE": str(ROOT / "configs" / "demo.json")}
     if dynamodb_url:
         environment["DYNAMODB_URL"] = dynamodb_url
-    code = CALL.format(tables=dynamodb_url, method=method, path=path, body=body, watched=watched)
-    code = code if dynamodb_url else code.replace("from chalicelib.adapters import tables\n", "")
+    is_tag = path.startswith("/libs/")
+    code = CALL.format(
+        tables=dynamodb_url,
+        method=method,
+        path=path,
+        route="/libs/{name}" if is_tag else path,
+        parameters={"name": path.removeprefix("/libs/")} if is_tag else None,
+        headers={"content-type": "text/plain"} if body else {},
+        body=body or None,
+        watched=watched,
+    )
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )

@@ -49,7 +49,7 @@ def test_without_a_valid_key_every_private_route_answers_401_and_nothing_else(
 ) -> None:
     revoked = create_key(desk.inside, "revoked", "admin")
     desk.inside.keys.revoke(key_hash(revoked), desk.inside.now())
-    wrong = ["box_" + "A" * 32, revoked, desk.box.keys["admin"][:-1], desk.box.keys["admin"] + "x", "admin"]
+    wrong = ["box_" + "A" * 32, revoked, desk.box.keys["admin"][:-1], desk.box.keys["admin"] + "x", "nonsense"]
     answers = [call(desk, route, mine, None)] + [call(desk, route, mine, key) for key in wrong]
     answers.append(call(desk, route, mine, None, Authorization=f"Basic {desk.box.keys['admin']}"))
     for answer in answers:
