@@ -60,11 +60,12 @@ class Wallet:
 
 
 def fund(url: str, address: str, wei: int, faucet: Wallet | None) -> None:
-    """Brings an account's balance up to `wei`: from `faucet`, else from an account the node itself holds
-    unlocked."""
-    missing = wei - int(rpc.call(url, "eth_getBalance", address, "latest"), 16)
-    if missing <= 0:
-        return
+    """Brings a balance that fell below half of `wei` up to it: from `faucet`, else from an account that the node
+    itself holds unlocked."""
+    balance = int(rpc.call(url, "eth_getBalance", address, "latest"), 16)
+    if balance >= wei // 2:
+        return  # not topped up at every start for the gas of a few transactions
+    missing = wei - balance
     if faucet is not None:
         faucet.send(url, address, value=missing)
         return
