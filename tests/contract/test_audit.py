@@ -56,10 +56,12 @@ def busy_merchant(merchant: Merchant) -> bytes:
         batch = merchant.pack(*(entry for payload in payloads for entry in entries_of(payload, merchant)))
         merchant.record(batch)
         merchant.send(
-            contract.encode_decide(merchant.address, {batch.digest: [Run(0, 1, "rejected", REASONS["fraud"])]})
+            contract.encode_decide(
+                merchant.address, {batch.digest: [Run(batch.positions[0], 1, "rejected", REASONS["fraud"])]}
+            )
         )
         proof = (merchant.address, batch.body, keccak256(batch.commitments))
-        merchant.send(contract.encode_amend(*proof, [Amendment(1, 100, reason=REASONS["refund"])]))
+        merchant.send(contract.encode_amend(*proof, [Amendment(batch.positions[1], 100, reason=REASONS["refund"])]))
         merchant.send(contract.encode_anchor(merchant.address, batch.digest, 5, 1, 2))
         network.wait(7 * DAY)
     return mine
@@ -70,7 +72,7 @@ def test_an_honest_merchant_passes_and_the_totals_are_those_of_the_chain(network
     report = audited(network, merchant, agreement)
     assert report.findings == []
     assert report.walked == {"merchants": 1, "agreements": 2, "batches": 4, "conversions": 24, "saved": 0}
-    # Four leads came unverified and were rejected by their lock or not yet; four sales by the merchant.
+    # Each week one sale was rejected by the merchant, and the lock has rejected the unverified lead of two of them.
     assert report.rejections == {"fraud": 4, "unverified": 2}
     views = network.views.totals(merchant.address, agreement)
     assert sum(total.conversions for total in report.totals) == views.conversions == 20
