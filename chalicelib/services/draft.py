@@ -180,6 +180,7 @@ def _batch(box: Box, conversions: Sequence[Conversion]) -> tuple[Batch, tuple[Me
     places: dict[int, int] = {}
     for place, i in enumerate(together):
         places.setdefault(owners[i], batch.positions[place])
+    digest = batch.digest.hex()
     members = []
     for number, index in places.items():
         conversion, (payload, lines) = conversions[number], payloads[number]
@@ -191,7 +192,7 @@ def _batch(box: Box, conversions: Sequence[Conversion]) -> tuple[Batch, tuple[Me
             groups=agreement.terms.groups,
             lines=lines,
             verified=conversion.verified,
-            batch=batch.digest.hex(),
+            batch=digest,
             signer="",
             nonce=-1,
             index=index,

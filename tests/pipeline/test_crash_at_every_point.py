@@ -49,6 +49,6 @@ def test_a_process_killed_there_loses_nothing_and_records_nothing_twice(ground: 
 def batch_that_reverts(ground: Ground) -> int:
     """A batch on its way, one agreement of which is over before it is mined. How many will be set aside."""
     record(ground.box)
-    ground.end(1)
+    ground.overtake(lambda: ground.end(1))
     ground.box.offset -= 30 * DAY_MS  # decisions are not what this is about
     return 7

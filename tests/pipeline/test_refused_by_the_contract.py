@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chalicelib.domain.report import Item
 from chalicelib.services.anchor import anchor
 from chalicelib.services.confirm import confirm
 from chalicelib.services.validate import Correction, correct
@@ -33,7 +34,7 @@ def test_a_batch_that_reverts_on_chain_goes_again_without_the_bad_one(ground: Gr
     ground.sell(8, publisher=0)
     (bad,) = ground.sell(1, publisher=1)
     ground.turn()
-    ground.end(1)
+    ground.overtake(lambda: ground.end(1))
     rounds = ground.settle()
     print(f"\nreverted on chain: the rest final after {rounds} rounds")
     assert reasons(ground) == {bad: "AgreementClosed"}
@@ -75,10 +76,7 @@ def test_scattered_decisions_fit_their_calls_and_a_late_one_is_taken_back_alone(
 def test_an_order_in_several_commission_groups_and_its_refund_are_recorded_and_amended(ground: Ground) -> None:
     (sale,) = ground.sell(
         1,
-        items=[
-            {"id": "a", "amount": "60.00", "group": "books"},
-            {"id": "b", "amount": "40.00"},
-        ],
+        items=[Item(unit_price="60.00", group="books"), Item(unit_price="40.00")],
     )
     ground.settle()
     assert [entry.amount for entry in ground.on_chain()] == [4_000, 6_000]
@@ -94,7 +92,7 @@ def test_an_order_in_several_commission_groups_and_its_refund_are_recorded_and_a
 def test_clicks_whose_anchor_fails_are_anchored_again(ground: Ground) -> None:
     ground.pass_time(2 * 3_600_000)
     assert anchor(ground.box) == 2
-    ground.revoke()
+    ground.overtake(ground.revoke)
     ground.mine(4)
     confirm(ground.box)
     failed = ground.box.transactions.get(ground.key.address, 0)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,14 @@ class Ground:
     def mine(self, blocks: int = 1) -> None:
         for _ in range(blocks):
             rpc.call(self.node_url, "evm_mine")
+
+    def overtake(self, act: Callable[[], None]) -> None:
+        """Something happens on the chain before what the box has sent is mined, and after it was sent."""
+        waiting = [t for t in self.box.transactions.open(self.key.address) if t.waits and t.attempts]
+        rpc.call(self.node_url, "anvil_dropAllTransactions")
+        act()
+        for transaction in waiting:
+            rpc.call(self.node_url, "eth_sendRawTransaction", transaction.attempts[-1].raw)
 
     def chain_now(self) -> int:
         return int(rpc.call(self.node_url, "eth_getBlockByNumber", "latest", False)["timestamp"], 16)
