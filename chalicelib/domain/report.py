@@ -33,19 +33,23 @@ class Item(Struct, rename="camel", forbid_unknown_fields=True):
 class Body(Struct, rename="camel"):
     """The JSON body of a beacon; a server's has `orderId` beside it. Unknown fields are ignored, so that an older box takes a newer tag."""
 
-    action: str
-    values: list[str] | UnsetType = UNSET
-    metadata: dict[str, Any] | None = None
-    order_id: str | None = None
-    click_id: str | None = None
-    event_id: str | None = None
-    currency: str | None = None
-    voucher: str | None = None
-    items: list[Item] | None = None
+    action: Annotated[str, Meta(description="sale or lead")]
+    values: Annotated[list[str], Meta(description='decimal strings, added up, such as ["100.00"]')] | UnsetType = UNSET
+    metadata: (
+        Annotated[dict[str, Any], Meta(description="flat; at most 20 keys and 2 KB; never on the network")] | None
+    ) = None
+    order_id: Annotated[str, Meta(description="the shop's own; a server's report needs it")] | None = None
+    click_id: Annotated[str, Meta(description="from the link that led to the shop")] | None = None
+    event_id: Annotated[str, Meta(description="the browser's name for this event")] | None = None
+    currency: Annotated[str, Meta(description="ISO 4217; the merchant's if missing")] | None = None
+    voucher: Annotated[str, Meta(description="a code that may belong to a publisher")] | None = None
+    items: Annotated[list[Item], Meta(description="the basket; adds up to the values where both are given")] | None = (
+        None
+    )
     customer_status: Literal["new", "existing"] | None = None
     consent: Any = None
-    is_test: bool = False
-    signature: str | None = None
+    is_test: Annotated[bool, Meta(description="answered and listed, never on the network, gone after 7 days")] = False
+    signature: Annotated[str, Meta(description="of signed page data")] | None = None
 
 
 class ServerBody(Body, rename="camel", forbid_unknown_fields=True):
@@ -228,7 +232,8 @@ def _amounts(body: Body, currency: str) -> tuple[int, tuple[Line, ...]]:
 
 
 def _by_customer(
-    lines: tuple[Line, ...], status: Literal["new", "existing"] | None, config: Config) -> tuple[Line, ...]:
+    lines: tuple[Line, ...], status: Literal["new", "existing"] | None, config: Config
+) -> tuple[Line, ...]:
     """What names no group counts under the customer's, where the config has one; what names a group keeps it."""
     group = config.tracking.customer_groups.get(status) if status else None
     if group is None:
