@@ -157,7 +157,11 @@ class Network:
             return 10**9
 
     def receipt(self, transaction_hash: str) -> Receipt | None:
-        return self.request("eth_getTransactionReceipt", transaction_hash, read=_receipt)
+        """Raises NoAnswer, too, where a node says no: that it is indexing still does not mean that there is none."""
+        try:
+            return self.request("eth_getTransactionReceipt", transaction_hash, read=_receipt)
+        except RpcError as error:
+            raise NoAnswer(f"eth_getTransactionReceipt: {error}") from None
 
     def transaction(self, transaction_hash: str) -> Sent | None:
         return self.request("eth_getTransactionByHash", transaction_hash, read=_sent)

@@ -25,7 +25,7 @@ def health(box: Box) -> tuple[bool, dict[str, Any]]:
     if report is None:
         return True, {**shown, "status": "starting", "network": None}
     age = box.now() - int(report["at"])
-    healthy = age < STALE_MS and report["rpc"] == "ok" and not report["paused"]
+    healthy = age < STALE_MS and report["rpc"] == "ok" and not report["paused"] and not report.get("differences")
     shown["network"] = {
         "rpc": report["rpc"],
         "head": report["head"],
@@ -34,6 +34,7 @@ def health(box: Box) -> tuple[bool, dict[str, Any]]:
         "inFlight": report["inFlight"],
         "paused": report["paused"],
         "oldestUnsent": rfc3339(report["oldestUnsent"]),
+        "commissionDifferences": report.get("differences", 0),
         "ageSeconds": age // 1000,
     }
     return True, {**shown, "status": "ok" if healthy else "degraded"}

@@ -20,12 +20,13 @@ from chalicelib.services.crashpoint import reached
 from chalicelib.services.cut import Waiting
 from chalicelib.services.draft import Draft
 from chalicelib.services.follow import follow, look
-from chalicelib.services.turn import RUN_MS, Turn, in_turn
+from chalicelib.services.turn import Turn, in_turn
 
 MAX_IN_FLIGHT = 16
 """Transactions not yet mined: nodes keep some 16 to 64 of one account."""
 LINGER_MS = 2_000
 """A batch that is due this soon is waited for - without the key, which others may want - and not left to the schedule."""
+LINGERING_MS = 10_000
 NOTHING: tuple[int, int | None] = (0, None)
 POLL_MS = 500
 SIGNERS = "signers"
@@ -35,7 +36,7 @@ SIGNERS = "signers"
 def record(box: Box) -> int:
     """Send what is due, and what will be in a moment. Returns how many transactions were sent; 0 while another process is at it or the
     signer is paused."""
-    ends_at = box.now() + RUN_MS
+    ends_at = box.now() + LINGERING_MS
     total, due_in = in_turn(box, partial(send_due, box), NOTHING)
     while due_in is not None and due_in <= LINGER_MS and box.now() < ends_at:
         time.sleep(due_in / 1000)

@@ -17,8 +17,8 @@ from chalicelib.bootstrap import Box
 
 T = TypeVar("T")
 LEASE_MS = 90_000
-RUN_MS = 40_000
-"""A turn begins nothing new after this: a function of a minute must end by itself, and long before its lease."""
+RUN_MS = 30_000
+"""A turn begins nothing new after this: a function of a minute, which may wait for its turn first, must end by itself."""
 WAIT_SECONDS = 5.0
 POLL_SECONDS = 0.1
 

@@ -42,6 +42,7 @@ class Pipeline(RuleBasedStateMachine):
         self.ground = next(self.make)
         self.refunded: dict[str, int] = {}
         self.ended = False
+        self.ground.sell(3)
 
     def teardown(self) -> None:
         """Whatever happened, it settles, and then it adds up without anything in flight."""

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as evolve
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.domain.report import Body
+from chalicelib.services import track
+from chalicelib.services.compare import differences
 from chalicelib.services.confirm import confirm
+from chalicelib.services.health import health
+from chalicelib.services.validate import Correction, correct
 from tests.rig.ground import Ground
 
 
@@ -28,3 +38,57 @@ def test_the_states_of_a_transaction_stand_in_its_history_with_their_times(groun
     assert [change.state for change in transaction.changes] == ["pending", "sent", "mined", "confirmed"]
     times = [change.at for change in transaction.changes]
     assert times == sorted(times)
+
+
+def test_a_commission_that_the_contract_computes_otherwise_is_said_aloud(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The box is told other terms than those that were signed."""
+    signed = ground.box.agreements.get(ground.agreements[0])
+    assert signed is not None
+    rule, *others = signed.terms.rules
+    ground.box.agreements.put(replace(signed, terms=evolve(signed.terms, rules=(evolve(rule, rate=110_000), *others))))
+    wrong, _ = ground.sell(2)
+    ground.settle()
+    (found,) = differences(ground.box)
+    assert (found.conversion_id, found.expected, found.on_chain) == (wrong, 1_100, 1_000)
+    assert wrong in caplog.text
+    ground.box.offset += 10_000
+    confirm(ground.box)
+    healthy, shown = health(ground.box)
+    assert healthy
+    assert (shown["status"], shown["network"]["commissionDifferences"]) == ("degraded", 1)
+
+
+def test_an_approved_sale_is_decided_and_a_verified_report_amends_what_the_browser_said(ground: Ground) -> None:
+    body = Body(action="sale", values=["50.00"], metadata={"orderId": "B-1"}, event_id="e", click_id=ground.clicks[0])
+    first = track.beacon_conversion(ground.box, body).conversion.conversion_id
+    ground.sold[first] = 5_000
+    ground.settle()
+    assert ground.sell(1, publisher=0, amount=7_500) == [first], "the same order"
+    correct(ground.box, first, Correction(status="approved"), "server")
+    ground.settle()
+    held = ground.box.conversions.get(first)
+    assert held is not None
+    (entry,) = held.entries
+    assert (entry.lines[0].amount, entry.verified, entry.decision) == (7_500, True, "approved")
+    kinds = [t.kind for n in range(3) if (t := ground.box.transactions.get(ground.key.address, n)) is not None]
+    assert kinds == ["record", "amend", "decide"]
+    view = ground._views.status(ground.owner.address, bytes.fromhex(entry.batch), 1)
+    assert view.decision == "approved"
+
+
+def test_a_verified_report_for_another_publisher_supersedes_in_one_step(ground: Ground) -> None:
+    body = Body(action="sale", values=["50.00"], metadata={"orderId": "B-1"}, event_id="e", click_id=ground.clicks[0])
+    first = track.beacon_conversion(ground.box, body).conversion.conversion_id
+    ground.settle()
+    assert ground.sell(1, publisher=1, amount=5_000) == [first]
+    ground.settle()
+    held = ground.box.conversions.get(first)
+    assert held is not None
+    assert [(entry.publisher_id, entry.decision, entry.reason) for entry in held.entries] == [
+        ("p0", "rejected", "superseded"),
+        ("p1", "open", None),
+    ]
+    assert len(ground.on_chain()) == 2
+    assert ground.nonces_spent() == 2

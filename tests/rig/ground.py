@@ -120,6 +120,7 @@ class Ground:
         self.clicks = [self.click(i) for i in range(publishers)]
         self.sold: dict[str, int] = {}
         self._orders = itertools.count(1)
+        self.mine(3)  # what the parties agreed on is final
 
     def _configure(self, batch_size: int, network: dict[str, Any]) -> None:
         config = json.loads((ROOT / "configs" / "demo.json").read_text())
