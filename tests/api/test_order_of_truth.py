@@ -11,7 +11,7 @@ from ops.story import Answer
 from tests.api.conftest import Desk
 
 WRITERS = 16
-ROUNDS = 12
+ROUNDS = 20
 LONG_ROUNDS = 200
 
 
