@@ -1,6 +1,5 @@
 // Where the tag's own box is: read from the tag's own address, so the same bytes work behind any domain, stage prefix or CNAME.
-// A loader that runs scripts in its own way leaves no currentScript.
-export const { src } = document.currentScript || document.querySelector('[src*="/libs/mtag"]');
+export const { src } = document.currentScript;
 
 export const box = src.replace(/(.attrace)?.libs.mtag.*/, '');
 

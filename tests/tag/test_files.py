@@ -38,7 +38,7 @@ def test_the_committed_files_are_what_the_sources_build() -> None:
 
 
 def test_the_tag_is_within_its_limits() -> None:
-    assert len(gzip.compress(TAG, 9)) <= 2000
+    assert len(gzip.compress(TAG, 9)) + len("mtag.js\0") <= 2000  # gzip writes a file's name into it
     assert len(TAG) <= 4500
     assert len(STUB) <= 300
 
