@@ -107,7 +107,7 @@ def check_template(url: str, method: Method, body: str | None) -> None:
         fixed = urlsplit(url)
     except ValueError:
         raise Unprocessable("url_invalid", "The postback's address cannot be read.") from None
-    if "{" in fixed.scheme + fixed.netloc:
+    if not fixed.netloc or "{" in fixed.scheme + fixed.netloc:
         raise Unprocessable("url_invalid", "A macro may stand in the path or the query, not in the host.")
     if body is not None and method != "POST":
         raise Unprocessable("body_without_post", "A body goes with the method POST.")
