@@ -41,7 +41,7 @@ class Access:
 
 _SIGNING = Access(
     tables={
-        "clicks": "get update batchGet query",
+        "clicks": "update batchGet query",
         "conversions": "get put batchGet query",
         "transactions": "get put batchGet query",
         "agreements": "get",
@@ -54,17 +54,17 @@ _SIGNING = Access(
 ACCESS: dict[str, Access] = {
     "api_handler": Access(
         tables={
-            "agreements": "get query",
-            "clicks": "get put query",
+            "agreements": "get",
+            "clicks": "get put update query",
             "conversions": "get put batchGet query",
-            "deliveries": "get put query batchGet",
-            "keys": "get put update scan",
+            "deliveries": "get put query",
+            "keys": "get update",
             "limits": "get put update",
             "postbacks": "get put delete query",
-            "publishers": "get put scan",
+            "publishers": "get scan",
             "state": "get put update",
             "transactions": "get batchGet",
-            "vouchers": "get put delete scan",
+            "vouchers": "get",
         }
     ),
     "notice_on_change": Access(tables={"notices": "update", "postbacks": "scan"}),
@@ -72,7 +72,7 @@ ACCESS: dict[str, Access] = {
         tables={
             "agreements": "get",
             "conversions": "get",
-            "deliveries": "get put query batchGet",
+            "deliveries": "put query batchGet",
             "notices": "get update query",
             "postbacks": "get put query",
             "transactions": "get batchGet",
