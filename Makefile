@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
-setup: .venv/.installed node_modules/.installed .venv/.system-packages  ## everything `make test` needs, and no more
+setup: .venv/.installed node_modules/.installed .venv-ministack/.installed .venv/.system-packages  ## everything `make test` needs, and no more
 	@:
 
 demo: .venv/.installed node_modules/.installed  ## the whole box on this machine, until Ctrl-C; ONCE=1 drives the story through it and ends
@@ -48,13 +48,16 @@ lock: .venv/.installed  ## pin every transitive version of what pyproject.toml a
 	@npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 clean:  ## forget the set-up and the demo's data
-	@rm -rf .venv node_modules .data
+	@rm -rf .venv .venv-ministack node_modules .data
 
 .venv/.installed: requirements-dev.txt pyproject.toml ops/setup.sh
 	@ops/setup.sh python
 
 node_modules/.installed: package-lock.json .npmrc ops/setup.sh | .venv/.installed
 	@ops/setup.sh node
+
+.venv-ministack/.installed: requirements-ministack.txt | .venv/.installed
+	@ops/setup.sh local-aws
 
 .venv/.system-packages: ops/setup.sh | .venv/.installed
 	@ops/setup.sh system

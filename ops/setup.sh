@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The set-up, a part at a time: `ops/setup.sh python|node|system`. The Makefile calls each when its stamp is older than what it
+# The set-up, a part at a time: `ops/setup.sh python|node|local-aws|system`. The Makefile calls each when its stamp is older than what it
 # was made from. Everything comes from the package registries (PyPI, npm, the system's own); nothing from elsewhere.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -54,6 +54,14 @@ install_node() {
   # `npm ci` keeps the executable bit of the packaged binaries, some mirrors do not.
   chmod +x node_modules/@dynoxide/*/dynoxide node_modules/@foundry-rs/anvil-*/bin/anvil node_modules/@esbuild/*/bin/esbuild 2>/dev/null || true
   touch node_modules/.installed
+}
+
+# The local AWS of the tests pins another botocore than the box does, so it lives in an environment of its own.
+install_local_aws() {
+  say "local AWS for the tests in .venv-ministack"
+  .venv/bin/python -m venv --clear .venv-ministack
+  .venv-ministack/bin/python -m pip --quiet --disable-pip-version-check install -r requirements-ministack.txt
+  touch .venv-ministack/.installed
 }
 
 browser() {
