@@ -15,7 +15,6 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 
 from chalicelib import bootstrap
-from chalicelib.adapters import network as network_adapter
 from chalicelib.adapters import tables
 from chalicelib.adapters.contract import (
     NetworkViews,
@@ -153,7 +152,6 @@ class Ground:
         os.environ.update(self.environment)
         settings.cache_clear()
         bootstrap.box.cache_clear()
-        network_adapter.TIMEOUT_SECONDS = (1.0, 2.0)
         tables.bind(self.prefix, "eu-central-1", self.dynamodb_url)
         box = Clocked(settings())
         box.offset = offset

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 
 from chalicelib.services import claim
@@ -17,7 +18,10 @@ CRASHED = 86
 def start(ground: Ground, work: Callable[[Clocked], None], crash_at: str = "") -> int:
     """The process id. It ends with 0, with 1 when `work` raised, with CRASHED at the crash point."""
     sys.stdout.flush()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Python warns of forking beside threads. The parent's are the proxy's and the claims', and the child uses neither.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid:
         return pid
     try:
