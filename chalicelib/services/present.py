@@ -19,7 +19,7 @@ def rfc3339(ms: int | None) -> str | None:
 
 
 def conversions(box: Box, found: Iterable[Conversion], *, private: bool = True) -> list[dict[str, Any]]:
-    """`private` false leaves out what only the merchant may see: order id, metadata and items."""
+    """`private` false leaves out what only the merchant may see: order id, metadata, items, and who else is named in the history."""
     found = list(found)
     where = standings(box, found)
     return [_conversion(conversion, where[conversion.conversion_id], private) for conversion in found]
@@ -60,7 +60,7 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
             "reason": conversion.set_aside,
             "change": _change(standing),
         },
-        "history": _history(conversion, standing),
+        "history": _history(conversion, standing, private),
     }
     if private:
         shown["orderId"] = conversion.order_id
@@ -103,8 +103,17 @@ def _last_hash(standing: Standing) -> str | None:
     return attempts[-1].hash if attempts else None
 
 
-def _history(conversion: Conversion, standing: Standing) -> list[dict[str, Any]]:
+def _history(conversion: Conversion, standing: Standing, private: bool) -> list[dict[str, Any]]:
     lines = [(line.at, line.event, line.by, line.detail) for line in conversion.history]
+    if not private:
+        lines = [_for_publisher(*line) for line in lines if line[1] != "flagged"]
     if standing.transaction:
         lines += [(change.at, change.state, "network", change.detail) for change in standing.transaction.changes]
     return [{"at": rfc3339(at), "event": event, "by": by, "detail": detail} for at, event, by, detail in sorted(lines)]
+
+
+def _for_publisher(at: int, event: str, by: str, detail: str) -> tuple[int, str, str, str]:
+    """A report's detail may name another publisher or click, and a correction's author is the name of a merchant's key."""
+    if by in ("tag", "signed-tag", "server"):
+        return at, event, by, ""
+    return at, event, by if by == "network" else "merchant", detail
