@@ -98,6 +98,7 @@ case "${1:-}" in
   which-python) find_python ;;
   python) install_python ;;
   node) install_node ;;
+  local-aws) install_local_aws ;;
   system) install_system ;;
-  *) die "usage: ops/setup.sh python|node|system|which-python" ;;
+  *) die "usage: ops/setup.sh python|node|local-aws|system|which-python" ;;
 esac
