@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
+from chalicelib.adapters.network import NoAnswer
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.transaction import Change, Transaction
@@ -31,6 +32,10 @@ NOTHING: tuple[int, int | None] = (0, None)
 POLL_MS = 500
 SIGNERS = "signers"
 """Addresses in the order in which the box began to sign with them."""
+
+
+class OutOfStep(NoAnswer):
+    """Somebody else spent nonces of the box's key, and it is not final yet what they did."""
 
 
 def record(box: Box) -> int:
@@ -93,8 +98,9 @@ def _send(box: Box, turn: Turn, waiting: Waiting, room: int) -> int:
 def _align_nonce(box: Box) -> None:
     """Start a fresh key where the network says, and step over nonces spent from outside.
 
-    Only over those that are spent for good: a node that is ahead of the others, or lies, would otherwise make us leave a gap that
-    nothing fills. Before that they cost a transaction that is found lost, and its batch goes again.
+    Only over those that are spent for good, and once what spent them is looked at: it may have been this box, before its table was
+    restored. A node that is ahead of the others, or lies, would otherwise make us leave a gap that nothing fills. Raises OutOfStep
+    until then.
     """
     address = box.signer.address
     counted = box.state.next_nonce(address)
@@ -102,12 +108,14 @@ def _align_nonce(box: Box) -> None:
         _introduce(box, address)
         box.state.start_nonce(address, box.network.nonce(address))
         return
-    if counted >= box.network.nonce(address):
+    spent = box.network.nonce(address)
+    if counted >= spent:
         return
     spent_for_good = box.network.nonce_spent_for_good(address, look(box).final)
-    if spent_for_good is not None and counted < spent_for_good:
-        adopt.unknown(box, _last_known_block(box, counted))
-        box.state.skip_nonces(address, counted, spent_for_good)
+    if spent_for_good is not None and spent_for_good < spent:
+        raise OutOfStep(f"the network has seen {spent} transactions of the signer, the box sent {counted}")
+    adopt.unknown(box, _last_known_block(box, counted))
+    box.state.skip_nonces(address, counted, spent)
 
 
 def _introduce(box: Box, address: str) -> None:

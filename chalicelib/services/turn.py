@@ -5,6 +5,7 @@ lease, is the condition on every write: a nonce is reserved in the holder's name
 what was given back fails.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from chalicelib.adapters.stores.state import signer_state
 from chalicelib.bootstrap import Box
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 LEASE_MS = 90_000
 RUN_MS = 30_000
 """A turn begins nothing new after this: a function of a minute, which may wait for its turn first, must end by itself."""
@@ -68,7 +70,8 @@ def in_turn(box: Box, work: Callable[[Turn], T], otherwise: T, signer: str | Non
         return otherwise
     try:
         return work(turn)
-    except (NoAnswer, LostLease, Stale):
+    except (NoAnswer, LostLease, Stale) as cause:
+        log.warning("the turn of %s ended early: %s: %s", box.signer.address, type(cause).__name__, cause)
         return otherwise
     finally:
         turn.let_go()

@@ -75,6 +75,16 @@ def test_a_stale_nonce_neither_loses_nor_doubles(ground: Ground) -> None:
     recovered(ground, "nonces one behind, six times")
 
 
+def test_a_node_that_says_a_higher_nonce_leaves_no_gap(ground: Ground) -> None:
+    ground.sell(4)
+    ground.settle()
+    ground.sell(12)
+    ground.proxy.fault("nonce_ahead", "eth_getTransactionCount")
+    assert ground.turn() == 0, "it waits until it knows who spent them"
+    recovered(ground, "a nonce three ahead")
+    assert ground.nonces_spent() == 3
+
+
 def test_a_node_without_receipts_for_a_while_makes_nothing_lost(ground: Ground) -> None:
     """Its nonce is spent for good and its receipt is nowhere: it looks exactly like a key that was used from outside."""
     ground.sell(4)

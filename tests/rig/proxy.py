@@ -18,7 +18,16 @@ from chalicelib.domain.keccak import keccak256
 from ops.local import rpc
 
 Kind = Literal[
-    "accepted_unanswered", "unanswered", "429", "garbage", "half", "stale_nonce", "null", "refused", "overload"
+    "accepted_unanswered",
+    "unanswered",
+    "429",
+    "garbage",
+    "half",
+    "stale_nonce",
+    "nonce_ahead",
+    "null",
+    "refused",
+    "overload",
 ]
 
 
@@ -145,8 +154,9 @@ def _spoiled(fault: Fault | None, call: dict[str, Any], answer: bytes) -> bytes:
         return answer[: len(answer) // 2]
     if fault.kind == "null":
         return _answer(call, result=None)
-    if fault.kind == "stale_nonce":
-        return _answer(call, result=hex(max(0, int(json.loads(answer)["result"], 16) - 1)))
+    if fault.kind in ("stale_nonce", "nonce_ahead"):
+        step = -1 if fault.kind == "stale_nonce" else 3
+        return _answer(call, result=hex(max(0, int(json.loads(answer)["result"], 16) + step)))
     return answer
 
 
