@@ -3,6 +3,7 @@ box, and names what should not be; with kept 202 answers it also asks where each
 """
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from ops.ledger import Ledger
 from ops.ledger_entries import Finding
 from ops.receipt_checks import moment
 
+_ACCOUNT = re.compile(r"0x[0-9a-fA-F]{40}")
 _REASON_NAMES = {code: name for name, code in REASONS.items()}
 
 
@@ -127,10 +129,10 @@ def _totals(report: Report, ledger: Ledger) -> None:
 
 @click.command(
     "audit",
-    epilog="Example: box audit --publisher 0x5FbD...0aa3 --contract 0xe7f1...0512 --rpc https://rpc.example.org",
+    epilog="Example: box audit --publisher 0x5FbD...0aa3 --rpc https://rpc.example.org",
 )
 @click.option("--publisher", required=True, help="The account (0x...) that signed the publisher's agreements.")
-@click.option("--contract", required=True, help="The network contract.")
+@click.option("--contract", help="The network contract; found by the publisher's agreements where there is only one.")
 @click.option("--rpc", required=True, help="A node you trust: yours, or a public one.")
 @click.option("--merchant", help="Only this merchant's account.")
 @click.option("--from-block", default=0, show_default=True, help="The block the contract was deployed in.")
@@ -139,7 +141,7 @@ def _totals(report: Report, ledger: Ledger) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 def audit(
     publisher: str,
-    contract: str,
+    contract: str | None,
     rpc: str,
     merchant: str | None,
     from_block: int,
@@ -155,13 +157,30 @@ def audit(
         answers = read_saved(saved.read(), box) if saved else []
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise click.UsageError(f"--saved is neither a JSON array nor JSON lines of 202 answers: {error!r}") from error
+    if not _ACCOUNT.fullmatch(publisher):
+        raise click.UsageError("--publisher is an account, 0x and 40 hex digits: `publisher` in any receipt names it")
     try:
+        contract = contract or _only_contract_of(publisher, rpc, from_block)
         report = audit_publisher(Chain(rpc, contract, from_block), publisher, merchant, answers)
     except ChainUnreadable as silence:
         click.echo(f"not audited: {silence}", err=True)
         sys.exit(2)
     click.echo(json.dumps(_document(report)) if as_json else _text(report))
     sys.exit(1 if report.findings else 0)
+
+
+def _only_contract_of(publisher: str, rpc: str, from_block: int) -> str:
+    """The contract that logged this publisher's agreements. UsageError when there is none or more than one."""
+    chain = Chain(rpc, "", from_block)
+    wanted = {
+        "topics": ["0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher)],
+        "fromBlock": hex(from_block),
+    }
+    contracts = sorted({str(log["address"]) for log in chain.rpc("eth_getLogs", wanted)})
+    if len(contracts) != 1:
+        found = f"{len(contracts)} contracts hold agreements of it: {', '.join(contracts)}" if contracts else "none does"
+        raise click.UsageError(f"give --contract: the contract with this publisher's agreements is not clear ({found})")
+    return contracts[0]
 
 
 def _document(report: Report) -> dict[str, Any]:

@@ -288,3 +288,13 @@ def test_the_command_says_what_it_found_by_its_exit_code(network: Network, merch
     assert run.invoke(audit, [*options[:-1], "http://127.0.0.1:1"]).exit_code == 2
     saved.write_text("{")
     assert run.invoke(audit, [*options, "--saved", str(saved)]).exit_code == 2
+
+
+def test_the_contract_is_found_by_the_publishers_agreements(network: Network, merchant: Merchant) -> None:
+    account = merchant.publishers[busy_merchant(merchant)].address
+    found = CliRunner().invoke(audit, ["--publisher", account, "--rpc", network.url])
+    assert found.exit_code == 0 and "0 findings" in found.output, found.output
+    nobody = CliRunner().invoke(audit, ["--publisher", "0x" + "12" * 20, "--rpc", network.url])
+    assert nobody.exit_code == 2 and "--contract" in nobody.output
+    no_account = CliRunner().invoke(audit, ["--publisher", "demo-publisher", "--rpc", network.url])
+    assert no_account.exit_code == 2 and "account" in no_account.output
