@@ -178,7 +178,9 @@ def _only_contract_of(publisher: str, rpc: str, from_block: int) -> str:
     }
     contracts = sorted({str(log["address"]) for log in chain.rpc("eth_getLogs", wanted)})
     if len(contracts) != 1:
-        found = f"{len(contracts)} contracts hold agreements of it: {', '.join(contracts)}" if contracts else "none does"
+        found = (
+            f"{len(contracts)} contracts hold agreements of it: {', '.join(contracts)}" if contracts else "none does"
+        )
         raise click.UsageError(f"give --contract: the contract with this publisher's agreements is not clear ({found})")
     return contracts[0]
 
