@@ -156,10 +156,10 @@ def rotate(merchant: str, finish: bool, as_json: bool) -> None:
 
     Example: box signer rotate acme && box signer authorise acme --address 0x… … && box signer rotate acme --finish
     """
-    from ops.aws import rotation
+    from ops.aws.rotation import finish as switch_keys
+    from ops.aws.rotation import prepare
 
-    project = Project()
-    answer = rotation.finish(project, merchant) if finish else rotation.prepare(project, merchant)
+    answer = (switch_keys if finish else prepare)(Project(), merchant)
 
     def people() -> None:
         for line in answer["next"]:
