@@ -25,7 +25,10 @@ class Click(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 def landing_url(config: Config, deep_link: str | None) -> str:
-    """Where the redirect leads: the landing page, or the deep link if its host is the merchant's. Raises Malformed, never redirects elsewhere."""
+    """Where the redirect leads: the landing page, or the deep link if its host is the merchant's.
+
+    Raises Malformed, never redirects elsewhere.
+    """
     target = deep_link or config.site.landing_page
     parts = urlsplit(target)
     if parts.scheme not in ("http", "https") or parts.netloc.lower() not in config.site.hosts or "\\" in target:

@@ -1,6 +1,7 @@
 """A conversion from its first report to its last correction: one order is one conversion, whoever reports it.
 
-Two things are kept apart: what the merchant's side *wants* (amount, attribution, decision - here), and what the network *holds* (the entries).
+Two things are kept apart: what the merchant's side *wants* (amount, attribution, decision - here), and what the network *holds* (the
+entries).
 `domain.outbox` derives from the difference what the signer has to do.
 """
 

@@ -42,7 +42,12 @@ def test_the_export_has_each_conversion_once_over_its_pages(
     from chalicelib.services import report
 
     monkeypatch.setattr(export, "PAGE_ROWS", 2)
-    wanted, cursor, seen, pages = report.read_filter(desk.inside, {}, None), None, [], 0
+    wanted, cursor, seen, pages = (
+        report.read_filter(desk.inside, {"publisherId": desk.box.line["publisherId"]}, None),
+        None,
+        [],
+        0,
+    )
     while True:
         from dataclasses import replace
 
