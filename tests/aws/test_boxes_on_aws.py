@@ -101,27 +101,34 @@ def test_a_key_of_one_box_opens_no_other(boxes: Boxes) -> None:
             assert answer.status == (200 if merchant == holder else 401), (holder, merchant, answer.body)
 
 
+def root_client(boxes: Boxes, service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=boxes.aws.url,
+        region_name=boxes.aws.environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id=boxes.aws.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=boxes.aws.environment["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
 def client_as(boxes: Boxes, service: str, function: str, merchant: str) -> Any:
     """A client with the rights that a deployed function has, and no more."""
-    region = boxes.aws.environment["AWS_DEFAULT_REGION"]
-    root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    sts = boto3.client("sts", endpoint_url=boxes.aws.url, region_name=region, **root)
-    role = f"arn:aws:iam::{ACCOUNT}:role/{Names(merchant).role(function)}"
-    iam = boto3.client("iam", endpoint_url=boxes.aws.url, region_name=region, **root)
+    role, iam = Names(merchant).role(function), root_client(boxes, "iam")
     trust = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}],
     }
-    kept = iam.get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
-    iam.update_assume_role_policy(RoleName=role.rpartition("/")[2], PolicyDocument=json.dumps(trust))
+    kept = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
     try:
-        got = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+        got = root_client(boxes, "sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     finally:
-        iam.update_assume_role_policy(RoleName=role.rpartition("/")[2], PolicyDocument=json.dumps(kept))
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(kept))
     return boto3.client(
         service,
         endpoint_url=boxes.aws.url,
-        region_name=region,
+        region_name=boxes.aws.environment["AWS_DEFAULT_REGION"],
         aws_access_key_id=got["AccessKeyId"],
         aws_secret_access_key=got["SecretAccessKey"],
         aws_session_token=got["SessionToken"],
@@ -138,16 +145,13 @@ def refused(call: Callable[[], Any]) -> bool:
 
 
 def test_only_the_signer_may_use_the_key_and_no_function_reaches_another_merchants_tables(boxes: Boxes) -> None:
+    stages = json.loads((boxes.operator.project / ".chalice" / "config.json").read_text())["stages"]
+    key = stages["acme"]["environment_variables"]["KMS_KEY_ID"]
+
     def sign(function: str) -> bool:
         kms = client_as(boxes, "kms", function, "acme")
-        return refused(
-            lambda: kms.sign(
-                KeyId=Names("acme").key_alias,
-                Message=b"\1" * 32,
-                MessageType="DIGEST",
-                SigningAlgorithm="ECDSA_SHA_256",
-            )
-        )
+        asked = {"Message": b"\1" * 32, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+        return refused(lambda: kms.sign(KeyId=key, **asked))
 
     def read(function: str, merchant: str, table: str = "state") -> bool:
         dynamodb = client_as(boxes, "dynamodb", function, "acme")
@@ -271,9 +275,7 @@ def resources_of(boxes: Boxes, merchant: str) -> list[str]:
     """Everything on this AWS whose name has the merchant's in it."""
 
     def client(service: str) -> Any:
-        return boto3.client(
-            service, endpoint_url=boxes.aws.url, region_name=boxes.aws.environment["AWS_DEFAULT_REGION"]
-        )
+        return root_client(boxes, service)
 
     names = [
         *client("dynamodb").list_tables()["TableNames"],
