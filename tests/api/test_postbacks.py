@@ -173,11 +173,12 @@ def test_what_was_not_taken_is_sent_again_later_and_then_given_up(desk: Desk, re
     first, second = receiver.of(sold)[:2]
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
-    ahead = 0
-    for pause in RETRY_SECONDS:
-        ahead += pause * 1000 + 61_000
-        notify.deliver(replace_ahead(desk, ahead))
-    delivery = next(d for d in deliveries(desk, made) if d["conversionId"] == sold)
+    # The box's own sender is at it too and may hold the message for a moment: then the next turn finds it.
+    for turn in range(1, 3 * len(RETRY_SECONDS)):
+        notify.deliver(replace_ahead(desk, turn * (max(RETRY_SECONDS) + 61) * 1000))
+        delivery = next(d for d in deliveries(desk, made) if d["conversionId"] == sold)
+        if delivery["state"] == "givenUp":
+            break
     assert delivery["state"] == "givenUp"
     assert len(delivery["attempts"]) == len(RETRY_SECONDS) + 1
     assert sum(RETRY_SECONDS) >= 71 * 3600
