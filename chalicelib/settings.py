@@ -1,7 +1,8 @@
 """The only reader of the environment.
 
-Every value comes from the stage's environment variables in `.chalice/config.json` (or from `box up` locally). No secret is read here: RPC URLs
-and signer passwords are named by parameter and fetched by `adapters.secrets`, unless `RPC_URLS` is given, which only a local box does.
+Every value comes from the stage's environment variables in `.chalice/config.json` (or from `box up` locally). No secret is read here:
+RPC URLs and signer passwords are named by parameter and fetched by `adapters.secrets`, unless `RPC_URLS` is given, which only a local
+box does.
 """
 
 import os

@@ -1,8 +1,7 @@
-"""What a box costs a month, from units that are counted: how often its functions run, what each run reads and writes.
+"""What an idle box costs a month: how often its functions run, what each run reads and writes.
 
-Prices are AWS's public list prices of eu-west-1, without any free tier, as of November 2026; they are in PRICES to be replaced.
-The units are those of this code: schedules from app.py, alarms and tables from the template, calls per run as counted by
-tests/aws/test_policies.py's spy on an idle box.
+Schedules are counted from app.py, alarms and tables from the template. Reads, writes and seconds per run are estimates made by reading
+the code, and PRICES are list prices of eu-west-1 without any free tier, from memory: check both before you quote a figure.
 """
 
 from __future__ import annotations

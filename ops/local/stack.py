@@ -131,6 +131,7 @@ class Stack:
             "AWS_DEFAULT_REGION": "eu-central-1",
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
+            "ALLOW_PRIVATE_POSTBACKS": "1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
