@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -270,7 +271,7 @@ def test_calls_made_before_load_are_kept_in_order(page: Page, box: FaultBox, sho
 
     def note(request: Request) -> None:
         if request.method == "POST":
-            sent.append(request.post_data_json["metadata"]["orderId"])
+            sent.append(json.loads(request.post_data or "")["metadata"]["orderId"])
 
     page.on("request", note)
     late = f"<script>{STUB}</script><script>const old = mtag;{calls}</script><script async src='{box.url}/libs/mtag.js'></script>"
