@@ -1,7 +1,8 @@
 """What an idle box costs a month: how often its functions run, what each run reads and writes.
 
-Schedules are counted from app.py, alarms and tables from the template. Reads, writes and seconds per run are estimates made by reading
-the code, and PRICES are list prices of eu-west-1 without any free tier, from memory: check both before you quote a figure.
+Schedules are counted from app.py, alarms and dashboards from the template, metrics from what the functions emit. Reads, writes and
+seconds per run are estimates made by reading the code, and PRICES are list prices of eu-west-1 without any free tier, from memory: check
+both before you quote a figure.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from chalicelib.routes.observed import counted, seen
 from ops.aws.functions import functions
 from ops.aws.template import template
 
@@ -35,8 +37,9 @@ IDLE_RUN_WRITES = 3
 """Lease taken and given back, the confirmer's report."""
 IDLE_RUN_SECONDS = Decimal("0.4")
 GIGABYTES = Decimal(1)
-METRICS = 8
 LOG_BYTES_A_RUN = 700
+REPORT = {"oldestUnsent": None, "balance": "0", "inFlight": 0, "paused": None, "rpc": "ok"}
+"""As the confirmer of an idle box writes it: its metrics are the only ones that are emitted where nobody comes."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def idle(signer: str) -> list[Line]:
         _line("dynamodb read unit", runs * IDLE_RUN_READS / 2),
         _line("dynamodb write unit", runs * IDLE_RUN_WRITES),
         _line("log GB", runs * LOG_BYTES_A_RUN / 10**9),
-        _line("metric", Decimal(METRICS)),
+        _line("metric", Decimal(len(seen(REPORT, 0)))),
         _line("alarm", Decimal(alarms)),
         _line("dashboard", Decimal(dashboards)),
     ]
@@ -75,6 +78,14 @@ def per_thousand_conversions(signer: str) -> list[Line]:
         _line("dynamodb read unit", Decimal(1_000) * 4),
     ]
     return [*found, _line("kms sign (asymmetric)", Decimal(10))] if signer == "kms" else found
+
+
+def visited() -> list[Line]:
+    """What a month in which anybody comes adds once, however many they are: the metrics of requests."""
+    clicked = counted("/click/{publisher_id}", "GET", 302)
+    sold = counted("/v1/conversions", "POST", 202)
+    failed = counted("/", "GET", 500) | counted("/", "GET", 400)
+    return [_line("metric", Decimal(len({*clicked, *sold, *failed, "Milliseconds"})))]
 
 
 def total(lines: list[Line]) -> Decimal:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chalicelib.settings import VERSION
-from ops.aws import gateway, releases
+from ops.aws import gateway, releases, secrets
 from ops.aws.bundle import package_file, run_chalice
 from ops.aws.clients import gateway_url
+from ops.aws.names import Names
 from ops.aws.provision import config_of, provision
 from ops.aws.releases import Release
 from ops.aws.smoke import SmokeFailed, config_hash, smoke
@@ -41,13 +42,14 @@ class Deployed:
 def deploy(
     project: Project, merchant: str, say: Say, *, rpc_urls: str | None = None, with_provision: bool = True
 ) -> Deployed:
-    """Raises WrongInput, Failed, RolledBack, PartFailed."""
+    """`rpc_urls` are for a box that has none yet. Raises WrongInput, Failed, RolledBack, PartFailed."""
     started = time.monotonic()
     if wrong := mistakes(project, [merchant]):
         raise WrongInput("\n".join(str(one) for one in wrong))
     if with_provision:
         say(f"{merchant}: provision")
-        provision(project, merchant, say, rpc_urls=rpc_urls)
+        known = secrets.read(Names(merchant), secrets.RPC_URLS) is not None
+        provision(project, merchant, say, rpc_urls=None if known else rpc_urls)
     config = config_of(project, merchant)
     stage = read_stage(project, merchant, config.signer.kind)
     assert stage is not None, "checked above"
@@ -126,12 +128,16 @@ def deploy_many(
     left = [merchant for merchant in merchants if merchant not in progress.done]
     with ThreadPoolExecutor(max(1, at_once)) as pool:
         running = {pool.submit(one, merchant): merchant for merchant in left}
-        for future in as_completed(running):
-            merchant = running[future]
-            try:
-                progress.done[merchant] = future.result().config_hash
-            except Exception as error:  # noqa: BLE001 - each box stands alone, whatever befell this one
-                progress.failed[merchant] = str(getattr(error, "message", error))
-            progress.keep(wanted)
-            say(f"{len(progress.done)} of {len(merchants)} deployed, {len(progress.failed)} failed")
+        try:
+            for future in as_completed(running):
+                merchant = running[future]
+                try:
+                    progress.done[merchant] = future.result().config_hash
+                except Exception as error:  # noqa: BLE001 - each box stands alone, whatever befell this one
+                    progress.failed[merchant] = str(getattr(error, "message", error))
+                progress.keep(wanted)
+                say(f"{len(progress.done)} of {len(merchants)} deployed, {len(progress.failed)} failed")
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)  # those at work end, no further one begins
+            raise
     return progress

@@ -56,7 +56,7 @@ def provision(
     stage = replace(
         stage,
         conversions_stream=outputs["ConversionsStream"],
-        key_arn=outputs.get("SignerKeyArn", ""),
+        key_arn=_key_in_use(names) if config.signer.kind == "kms" else "",
         region=region(),
         account=account(),
     )
@@ -107,6 +107,13 @@ def _put_secrets(names: Names, config: Config, rpc_urls: str | None) -> list[str
         secrets.put(names, secrets.KEYSTORE, keystore)
         written += [secrets.PASSWORD, secrets.KEYSTORE]
     return written
+
+
+def _key_in_use(names: Names) -> str:
+    """The ARN behind the alias: after a rotation that is another key than the one the stack made."""
+    from ops.aws.clients import client
+
+    return str(client("kms").describe_key(KeyId=names.key_alias)["KeyMetadata"]["Arn"])
 
 
 def _signer_address(names: Names, config: Config, stage: Stage) -> str:

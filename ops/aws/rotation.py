@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.bootstrap import Box
-from ops.aws import secrets
+from chalicelib.services.turn import Turn
+from ops.aws import releases, secrets
 from ops.aws.clients import client
 from ops.aws.names import Names
 from ops.aws.policies import ACCESS
@@ -23,12 +24,13 @@ from ops.aws.provision import config_of, kms_address
 from ops.boxes.opened import open_box
 from ops.boxes.output import Failed, WrongInput, console
 from ops.boxes.project import Project
-from ops.boxes.stages import environment, read_stage, write_stage
+from ops.boxes.stages import SIGNER_AT_ONCE, environment, read_stage, write_stage
 
 NEXT = "-next"
 DRAIN_SECONDS = 900.0
 FOLLOWER = "confirm_on_schedule"
 """It goes on while the others stand still: it sees the old key's transactions through."""
+STREAM = "sign_on_change"
 
 
 def prepare(project: Project, merchant: str) -> dict[str, Any]:
@@ -92,10 +94,12 @@ def finish(project: Project, merchant: str) -> dict[str, Any]:
     if box.network.balance(address) == 0:
         raise Failed(f"{address} has no funds yet: box signer fund {merchant} --address {address} …")
     stopped = _stop_signing(names)
+    turn = Turn(box, old)
     try:
-        _drain(box, old)
+        _drain(box, old, turn)
         _switch(project, names, config.signer.kind)
     finally:
+        turn.let_go()
         _go_on(stopped)
     return {
         "merchant": merchant,
@@ -112,7 +116,9 @@ def _stop_signing(names: Names) -> dict[str, int | None]:
         if access.signs and name != FOLLOWER:
             function = names.function(name)
             found = functions.get_function_concurrency(FunctionName=function)
-            before[function] = found.get("ReservedConcurrentExecutions")
+            at_once = found.get("ReservedConcurrentExecutions")
+            # Still 0 after a rotation that was killed: then what the stage gives it, or it would stand still for good.
+            before[function] = at_once or (SIGNER_AT_ONCE if name == STREAM else None)
             functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     return before
 
@@ -125,9 +131,16 @@ def _go_on(before: dict[str, int | None]) -> None:
             client("lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=at_once)
 
 
-def _drain(box: Box, address: str) -> None:
+def _drain(box: Box, address: str, turn: Turn) -> None:
+    """Until all that the key sent is final. The turn is ours then: a function that began before the others were stopped sends no more."""
     deadline = time.monotonic() + DRAIN_SECONDS
-    while left := len(box.transactions.open(address)):
+    while True:
+        left = len(box.transactions.open(address))
+        if not left and turn.take():
+            left = len(box.transactions.open(address))
+            if not left:
+                return
+            turn.let_go()  # the follower needs it
         if time.monotonic() > deadline:
             raise Failed(
                 f"{left} transactions of {address} are not final after {DRAIN_SECONDS:.0f} s; it stays in use. Try again later"
@@ -147,12 +160,10 @@ def _switch(project: Project, names: Names, kind: str) -> None:
             assert value is not None, "prepared above"
             secrets.put(names, name, value)
         address = secrets.keystore_address(str(moved[secrets.KEYSTORE]))
-        client("ssm").delete_parameters(Names=[f"{names.parameters}/{name}{NEXT}" for name in moved])
         stage = replace(stage, signer_address=address)
     else:
         arn = _next_kms_key(names)
         client("kms").update_alias(AliasName=names.key_alias, TargetKeyId=arn)
-        client("kms").delete_alias(AliasName=names.key_alias + NEXT)
         stage = replace(stage, key_arn=arn, signer_address=kms_address(arn))
     write_stage(project, stage)
     functions = client("lambda")
@@ -162,6 +173,14 @@ def _switch(project: Project, names: Names, kind: str) -> None:
         functions.update_function_configuration(FunctionName=names.function(name), Environment={"Variables": variables})
         functions.get_waiter("function_updated_v2").wait(FunctionName=names.function(name))
         _allow_key(project, names, name)
+    last = releases.last(project, names.merchant)
+    if last is not None:  # a roll-back must not bring the old key back
+        releases.keep(project, replace(last, environment={**last.environment, **environment(stage)}))
+    # At last, so that a rotation which broke off is finished by doing it again.
+    if kind == "keystore":
+        client("ssm").delete_parameters(Names=[f"{names.parameters}/{name}{NEXT}" for name in moved])
+    else:
+        client("kms").delete_alias(AliasName=names.key_alias + NEXT)
 
 
 def _allow_key(project: Project, names: Names, name: str) -> None:

@@ -16,9 +16,11 @@ def costs(signer: str, conversions: int, as_json: bool) -> None:
 
     Example: box costs --conversions 10000
     """
-    from ops.aws.costs import Line, idle, per_thousand_conversions, total
+    from ops.aws.costs import Line, idle, per_thousand_conversions, total, visited
 
     lines: list[Line] = idle(signer)
+    for line in visited() if conversions else []:
+        lines.append(Line(f"{line.what}, of requests", line.units, line.dollars))
     for line in per_thousand_conversions(signer):
         lines.append(
             Line(f"{line.what}, for sales", line.units * conversions / 1000, line.dollars * conversions / 1000)

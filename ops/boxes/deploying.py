@@ -65,7 +65,7 @@ def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int, dry_ru
 @explains_failures
 def deploy(merchants: tuple[str, ...], every: bool, at_once: int, rpc_urls: str | None, as_json: bool) -> None:
     """Check, provision, deploy and smoke-test; a box whose smoke test fails goes back to its last release. A broken run goes on
-    where it was. Exit code 1 when a box failed, 3 when it was rolled back.
+    where it was. Exit code 1 when a box failed, 3 when the only one was rolled back.
 
     Example: box deploy acme globex
     """
@@ -98,11 +98,15 @@ def deploy(merchants: tuple[str, ...], every: bool, at_once: int, rpc_urls: str 
 @explains_failures
 def upgrade(merchants: tuple[str, ...], every: bool, canary: str, at_once: int, as_json: bool) -> None:
     """Bring this version of the code to the boxes: one first, then the rest; each goes back by itself when its smoke test fails.
+    Exit code 3 when the canary went back (the others were not touched), 1 when another box failed.
 
     Example: box upgrade --all --canary demo-shop
     """
     project = Project()
-    _many(project, _chosen(project, merchants, every), at_once, None, as_json, canary=canary)
+    chosen = _chosen(project, merchants, every)
+    if canary not in chosen:
+        raise WrongInput(f"the canary '{canary}' is none of the boxes to upgrade: {', '.join(chosen)}")
+    _many(project, chosen, at_once, None, as_json, canary=canary)
 
 
 def _chosen(project: Project, merchants: tuple[str, ...], every: bool) -> list[str]:
@@ -129,7 +133,8 @@ def _many(
         say(f"going on: {len(progress.done)} of {len(chosen)} were done before")
 
     def one(merchant: str) -> Deployed:
-        return bring(project, merchant, say, rpc_urls=rpc_urls)
+        # A project of its own: what one box writes into the stages must not be half seen by another at the same time.
+        return bring(Project(project.root), merchant, say, rpc_urls=rpc_urls)
 
     if canary is not None and canary not in progress.done:
         progress.done[canary] = one(canary).config_hash
@@ -154,7 +159,8 @@ def _fingerprint(project: Project, merchants: list[str]) -> str:
     held = hashlib.sha256(VERSION.encode())
     for merchant in sorted(merchants):
         held.update(project.config_file(merchant).read_bytes())
-    for file in sorted((project.root / "chalicelib").rglob("*.py")):
+    bundled = (file for file in (project.root / "chalicelib").rglob("*") if file.is_file() and file.suffix != ".pyc")
+    for file in sorted([*bundled, project.root / "app.py", project.root / "requirements.txt"]):
         held.update(file.read_bytes())
     return held.hexdigest()[:16]
 

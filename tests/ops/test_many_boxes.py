@@ -1,0 +1,212 @@
+"""`box deploy --all` and `box upgrade --all`: which box is brought when, what a failure or a kill stops, where the next run goes on.
+
+The seam is the one step that takes minutes a box: what `ops.aws.deploy.deploy` and `chalice package` do is written into a file here.
+Their real run, on a local AWS, is tests/aws/test_boxes_on_aws.py. Everything around them is real: the command, the project on disk, the
+threads, the resume file, and a process that is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ops.aws import bundle, deploy
+from ops.aws.deploy import Deployed, RolledBack
+from ops.aws.smoke import config_hash
+from ops.aws.stack import Say
+from ops.boxes.new import create_many
+from ops.boxes.output import Failed
+from ops.boxes.project import Project
+from ops.cli import main
+from ops.local.process import ROOT
+
+MERCHANTS = ("acme", "globex", "hooli", "initech")
+COMMON: dict[str, Any] = {
+    "account": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    "chain_id": 31337,
+    "contract": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+    "currency": "EUR",
+    "time_zone": "Europe/Amsterdam",
+    "sale_percent": "10",
+}
+
+
+def stand_in(log: Path, plan: dict[str, str]) -> None:
+    """From here on a deployment writes what it does to `log`; `plan` says by merchant what befalls it."""
+
+    def note(what: str) -> str:
+        with log.open("a") as file:
+            file.write(what + "\n")
+        return ""
+
+    def bring(
+        project: Project, merchant: str, say: Say, *, rpc_urls: str | None = None, with_provision: bool = True
+    ) -> Deployed:
+        say(f"{merchant}: {rpc_urls} {with_provision}")
+        note(f"begin {merchant}")
+        match plan.get(merchant):
+            case "hangs":
+                time.sleep(60)
+            case "fails":
+                raise Failed("no such queue")
+            case "breaks":
+                raise ValueError("something nobody foresaw")
+            case "is rolled back":
+                raise RolledBack("the smoke test failed: 500. The release before it runs again")
+        time.sleep(0.2)
+        note(f"end {merchant}")
+        return Deployed(merchant, "http://127.0.0.1:9", config_hash(project.config_file(merchant)), 0.2)
+
+    # Not by monkeypatch: a process of its own, to be killed, does it too. The fixture puts both back.
+    deploy.deploy = bring
+    bundle.run_chalice = lambda *_: note("build")
+
+
+class Operated:
+    def __init__(self, folder: Path) -> None:
+        self.root, self.log = folder, folder / "log.txt"
+        (folder / "configs").mkdir()
+        (folder / "chalicelib").mkdir()
+        for name in ("app.py", "requirements.txt", "chalicelib/tag.js"):
+            (folder / name).write_text("1\n")
+        listed = [
+            {**COMMON, "merchant": m, "name": m.title(), "site": f"https://{m}.example/", "signer": "keystore"}
+            for m in MERCHANTS
+        ]
+        create_many(Project(folder), listed, "arm64", {})
+
+    @property
+    def resume(self) -> Path:
+        return self.root / ".chalice" / "deploying.json"
+
+    def run(self, *arguments: str, **plan: str) -> tuple[int, Any, str]:
+        """(exit code, the JSON answer or None, stderr)."""
+        self.log.write_text("")
+        stand_in(self.log, plan)
+        done = CliRunner().invoke(main, [*arguments, "--json"])
+        return done.exit_code, json.loads(done.stdout) if done.stdout.strip() else None, done.stderr
+
+    def ended_while_at(self, merchant: str, how: signal.Signals, **plan: str) -> None:
+        """`box deploy --all`, one at a time, in a process that gets the signal while it deploys that merchant."""
+        self.log.write_text("")
+        code = (
+            "import json, sys, pathlib; from tests.ops import test_many_boxes as t; "
+            "t.stand_in(pathlib.Path(sys.argv.pop(1)), json.loads(sys.argv.pop(1))); t.main()"
+        )
+        arguments = [str(self.log), json.dumps(plan), "deploy", "--all", "--at-once", "1"]
+        started = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], cwd=self.root, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        deadline = time.monotonic() + 60
+        while merchant not in self.begun:
+            assert time.monotonic() < deadline and started.poll() is None
+            time.sleep(0.01)
+        started.send_signal(how)
+        assert started.wait(30) != 0
+
+    @property
+    def lines(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+    @property
+    def begun(self) -> list[str]:
+        return [line.removeprefix("begin ") for line in self.lines if line.startswith("begin ")]
+
+
+@pytest.fixture
+def operated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operated:
+    monkeypatch.chdir(tmp_path)
+    for module, name in ((deploy, "deploy"), (bundle, "run_chalice")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    return Operated(tmp_path)
+
+
+def test_every_box_is_deployed_once_after_one_build_and_nothing_is_left_to_resume(operated: Operated) -> None:
+    code, answer, _ = operated.run("deploy", "--all", "--at-once", "2")
+    assert code == 0
+    assert sorted(operated.begun) == sorted(answer["done"]) == list(MERCHANTS)
+    assert operated.lines[0] == "build"
+    assert operated.lines.count("build") == 1
+    assert not operated.resume.exists()
+
+
+def test_no_more_boxes_are_at_work_at_once_than_asked_for(operated: Operated) -> None:
+    operated.run("deploy", "--all", "--at-once", "2")
+    at_work, most = 0, 0
+    for line in operated.lines:
+        at_work += line.startswith("begin ") - line.startswith("end ")
+        most = max(most, at_work)
+    assert most == 2
+
+
+def test_a_box_that_fails_stops_no_other_and_is_the_only_one_in_the_next_run(operated: Operated) -> None:
+    code, answer, _ = operated.run("deploy", "--all", globex="fails", hooli="breaks")
+    assert code == 1
+    assert answer["done"].keys() == {"acme", "initech"}
+    assert answer["failed"] == {"globex": "no such queue", "hooli": "something nobody foresaw"}
+    code, answer, told = operated.run("deploy", "--all")
+    assert (code, sorted(operated.begun)) == (0, ["globex", "hooli"])
+    assert answer["done"].keys() == set(MERCHANTS)
+    assert "2 of 4 were done before" in told
+    assert not operated.resume.exists()
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(operated: Operated) -> None:
+    operated.ended_while_at("hooli", signal.SIGKILL, hooli="hangs")
+    code, _, _ = operated.run("deploy", "--all", "--at-once", "1")
+    assert (code, operated.begun) == (0, ["hooli", "initech"])
+
+
+def test_after_an_interrupt_no_further_box_is_begun(operated: Operated) -> None:
+    operated.ended_while_at("acme", signal.SIGINT)
+    assert "initech" not in operated.begun
+
+
+@pytest.mark.parametrize("changed", ["configs/acme.json", "chalicelib/tag.js", "app.py", "requirements.txt"])
+def test_what_changed_since_makes_the_next_run_begin_anew(operated: Operated, changed: str) -> None:
+    operated.run("deploy", "--all", globex="fails")
+    assert operated.resume.exists()
+    file = operated.root / changed
+    file.write_text(file.read_text() + "\n")
+    operated.run("deploy", "--all")
+    assert sorted(operated.begun) == list(MERCHANTS)
+
+
+def test_an_upgrade_brings_the_canary_first_and_the_others_only_after_it(operated: Operated) -> None:
+    code, answer, _ = operated.run("upgrade", "--all", "--canary", "hooli")
+    assert code == 0
+    assert operated.lines[:2] == ["begin hooli", "end hooli"]
+    assert sorted(operated.begun) == sorted(answer["done"]) == list(MERCHANTS)
+
+
+def test_a_canary_that_is_rolled_back_keeps_the_others_as_they_are(operated: Operated) -> None:
+    code, answer, told = operated.run("upgrade", "--all", "--canary", "hooli", hooli="is rolled back")
+    assert (code, answer) == (3, None)
+    assert operated.begun == ["hooli"]
+    assert "runs again" in told
+    operated.run("upgrade", "--all", "--canary", "hooli")
+    assert operated.begun[0] == "hooli"
+
+
+def test_an_upgrade_tells_which_box_was_rolled_back_after_the_canary_held(operated: Operated) -> None:
+    code, answer, _ = operated.run("upgrade", "--all", "--canary", "acme", globex="is rolled back")
+    assert code == 1
+    assert answer["done"].keys() == {"acme", "hooli", "initech"}
+    assert "runs again" in answer["failed"]["globex"]
+    operated.run("upgrade", "--all", "--canary", "acme")
+    assert operated.begun == ["globex"]
+
+
+def test_a_canary_nobody_knows_is_refused_before_anything_is_done(operated: Operated) -> None:
+    code, _, told = operated.run("upgrade", "--all", "--canary", "hoolli")
+    assert (code, operated.begun) == (2, [])
+    assert "hoolli" in told
