@@ -183,6 +183,25 @@ def _switch(project: Project, names: Names, kind: str) -> None:
         client("kms").delete_alias(AliasName=names.key_alias + NEXT)
 
 
+def retire_keys(names: Names) -> int:
+    """Have KMS delete, after its shortest waiting time, every key that a rotation made and the stack does not know. How many."""
+    kms = client("kms")
+    aliases = [one["AliasName"] for page in kms.get_paginator("list_aliases").paginate() for one in page["Aliases"]]
+    if names.key_alias + NEXT in aliases:
+        kms.delete_alias(AliasName=names.key_alias + NEXT)
+    ours = {"TagKey": "merchant-box", "TagValue": names.merchant}
+    retired = 0
+    for key in (one["KeyId"] for page in kms.get_paginator("list_keys").paginate() for one in page["Keys"]):
+        about = kms.describe_key(KeyId=key)["KeyMetadata"]
+        # Of a key that AWS or somebody else keeps, the tags may not be ours to read.
+        if about["KeyManager"] != "CUSTOMER" or about["KeyState"] not in ("Enabled", "Disabled"):
+            continue
+        if ours in kms.list_resource_tags(KeyId=key)["Tags"]:
+            kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+            retired += 1
+    return retired
+
+
 def _allow_key(project: Project, names: Names, name: str) -> None:
     """The role's policy names the key by its ARN, so it has to change with it."""
     iam, role = client("iam"), names.role(name)

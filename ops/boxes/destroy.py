@@ -44,6 +44,8 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
     from ops.aws import releases, secrets, stack
     from ops.aws.bundle import run_chalice
     from ops.aws.names import Names
+    from ops.aws.provision import config_of
+    from ops.aws.rotation import retire_keys
     from ops.boxes import transfer
     from ops.boxes.opened import open_box
     from ops.boxes.stages import remove_stage
@@ -67,6 +69,8 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
         from chalicelib.adapters.tables import MODELS
 
         stack.remove(names.prefix, [f"{names.prefix}-{model.__name__.lower()}" for model in MODELS], say)
+    if config_of(project, merchant).signer.kind == "kms":
+        retire_keys(names)
     removed = secrets.remove_all(names)
     releases.forget(project, merchant)
     (project.chalice / "deployed" / f"{merchant}.json").unlink(missing_ok=True)

@@ -182,6 +182,7 @@ def test_provisioning_again_changes_nothing_and_a_dry_run_says_so(boxes: Boxes) 
     assert boxes.operator.box("provision", "acme", "--dry-run")["changes"] == []
 
 
+@pytest.mark.long
 def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> None:
     """Sales come in all through the deployment of an edit; every one that was answered 202 has its receipt in the end."""
     config = boxes.operator.config("acme")
