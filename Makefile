@@ -18,7 +18,7 @@ demo: .venv/.installed node_modules/.installed  ## the whole box on this machine
 	@.venv/bin/box $(if $(ONCE),demo --once,up) $(ARGS)
 
 test: setup  ## every test, browsers and real nodes included
-	@$(PYTHON) -m pytest -m "not long" $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
 
 test-long: setup  ## the long forms: full fuzz, chaos, soak
 	@$(PYTHON) -m pytest -m long --timeout 14400 $(ARGS)

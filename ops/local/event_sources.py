@@ -28,7 +28,7 @@ from chalice.local import LambdaContext
 Event = dict[str, Any]
 Handler = Callable[[Event, Any], Any]
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.25
 BATCH_SIZE = 100
 MAX_ATTEMPTS = 8
 FUNCTION_SECONDS = 60
