@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from chalicelib import bootstrap
+from chalicelib.settings import settings
 from ops.local.anvil import Anvil
 from ops.local.dynoxide import Dynoxide
 from ops.local.running import RunningBox
@@ -35,6 +37,18 @@ os.environ.update(
 )
 for inherited in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"):
     os.environ.pop(inherited, None)
+
+
+@pytest.fixture(autouse=True)
+def environment_as_found() -> Iterator[None]:
+    """The app reads its settings from the environment: what one test sets there must not become another's box."""
+    found = dict(os.environ)
+    yield
+    if dict(os.environ) != found:
+        os.environ.clear()
+        os.environ.update(found)
+        settings.cache_clear()
+        bootstrap.box.cache_clear()
 
 
 @pytest.fixture(scope="session")
