@@ -236,7 +236,10 @@ def test_a_reloaded_thank_you_page_without_an_order_id_is_one_sale(
     page.reload()
     box.wait(2)
     page.goto(shop.page("/other", snippet + "<script>mtag('sale', null, null, ['8.99'])</script>"))
-    box.wait(3)
+    for _ in range(200):  # a repeat of the first sale may arrive as the third request
+        if len(box.events) == 2:
+            break
+        page.wait_for_timeout(50)
     assert len(box.events) == 2
 
 
