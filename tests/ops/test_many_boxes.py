@@ -99,7 +99,9 @@ class Operated:
         """`box deploy --all`, one at a time, in a process that gets the signal while it deploys that merchant."""
         self.log.write_text("")
         code = (
-            "import json, sys, pathlib; from tests.ops import test_many_boxes as t; "
+            # A shell that runs the tests in the background has children ignore Ctrl-C; this one must hear it.
+            "import json, signal, sys, pathlib; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from tests.ops import test_many_boxes as t; "
             "t.stand_in(pathlib.Path(sys.argv.pop(1)), json.loads(sys.argv.pop(1))); t.main()"
         )
         arguments = [str(self.log), json.dumps(plan), "deploy", "--all", "--at-once", "1"]
