@@ -224,6 +224,7 @@ def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> No
         receipt_of(boxes, "acme", conversion_id)
 
 
+@pytest.mark.long
 def test_the_operator_sees_each_box_and_its_events(boxes: Boxes) -> None:
     conversion_id = sale(boxes, "initech", click(boxes, "initech")).json["conversionId"]
     receipt_of(boxes, "initech", conversion_id)
@@ -302,6 +303,7 @@ def resources_of(boxes: Boxes, merchant: str) -> list[str]:
     return sorted(name for name in names if merchant in name)
 
 
+@pytest.mark.long
 def test_destroy_keeps_an_export_and_leaves_nothing_else(boxes: Boxes, tmp_path: Path) -> None:
     """Last in this file: it takes initech's box away."""
     held = resources_of(boxes, "initech")
