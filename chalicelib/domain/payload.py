@@ -23,8 +23,8 @@ def public_payload(conversion: Conversion, merchant: str, lines: tuple[Line, ...
         "agreementId": conversion.attribution.agreement_id,
         "publisherId": conversion.attribution.publisher_id,
         "clickId": conversion.attribution.click_id,
-        "clickedAt": _rfc3339(conversion.attribution.clicked_at),
-        "createdAt": _rfc3339(conversion.created_at),
+        "clickedAt": rfc3339(conversion.attribution.clicked_at),
+        "createdAt": rfc3339(conversion.created_at),
         "verified": conversion.verified,
         "private": commit_private(private_part(conversion), bytes.fromhex(conversion.private_salt)),
     }
@@ -38,7 +38,8 @@ def private_part(conversion: Conversion) -> dict[str, Any]:
     }
 
 
-def _rfc3339(ms: int | None) -> str | None:
+def rfc3339(ms: int | None) -> str | None:
+    """Milliseconds since 1970 as the API, receipts and commitments write a time; None stays None."""
     if ms is None:
         return None
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

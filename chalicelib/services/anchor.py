@@ -11,9 +11,9 @@ from chalicelib.domain import merkle
 from chalicelib.domain.click import Click
 from chalicelib.domain.commitment import canonical, commit_private
 from chalicelib.domain.errors import NotFound
+from chalicelib.domain.payload import rfc3339
 from chalicelib.services import pause, record
 from chalicelib.services.draft import Draft
-from chalicelib.services.present import rfc3339
 from chalicelib.services.turn import Turn, in_turn
 
 log = logging.getLogger(__name__)

@@ -164,7 +164,7 @@ def _batch(box: Box, conversions: Sequence[Conversion]) -> tuple[Batch, tuple[Me
             group = agreement.terms.group_number(line.group)
             entries.append(
                 BatchEntry(
-                    agreement=bytes.fromhex(agreement.agreement_id.removeprefix("0x")),
+                    agreement=key(agreement),
                     action=conversion.action,
                     amount=line.amount,
                     commitment=commitment,

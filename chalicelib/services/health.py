@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from chalicelib.bootstrap import Box
-from chalicelib.services.present import rfc3339
+from chalicelib.domain.payload import rfc3339
 from chalicelib.settings import VERSION
 
 STALE_MS = 5 * 60_000

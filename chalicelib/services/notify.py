@@ -23,6 +23,7 @@ from chalicelib.domain.money import format_amount
 from chalicelib.domain.network_status import deadlines, effective_status
 from chalicelib.domain.notice import News, Notice, Seen, Told, news, now_told
 from chalicelib.domain.outbox import last_transaction
+from chalicelib.domain.payload import rfc3339
 from chalicelib.domain.postback import (
     FAILED_DELIVERIES,
     FAILING_MS,
@@ -34,7 +35,6 @@ from chalicelib.domain.postback import (
     message,
 )
 from chalicelib.domain.transaction import Mined
-from chalicelib.services.present import rfc3339
 
 RECHECK_MS = 5_000
 """How soon to look again at what is on its way to the network."""

@@ -11,6 +11,7 @@ from chalicelib.adapters import http
 from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
+from chalicelib.domain.payload import rfc3339
 from chalicelib.domain.postback import (
     EVENTS,
     MAX_POSTBACKS,
@@ -21,7 +22,6 @@ from chalicelib.domain.postback import (
     check_template,
 )
 from chalicelib.services import notify
-from chalicelib.services.present import rfc3339
 
 SECRETS_IN_USE = 2
 MAX_REPLAY = 200

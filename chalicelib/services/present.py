@@ -1,21 +1,13 @@
 """Conversions as the API shows them: camelCase, decimal strings, RFC 3339."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.money import format_amount
+from chalicelib.domain.payload import rfc3339
 from chalicelib.services.lifecycle import Standing, standings
-
-
-def rfc3339(ms: int | None) -> str | None:
-    return (
-        None
-        if ms is None
-        else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
 
 
 def conversions(box: Box, found: Iterable[Conversion], *, private: bool = True) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def revoke(merchant: str, key_id: str, as_json: bool) -> None:
 
 
 def _shown(key: Any) -> dict[str, Any]:
-    from chalicelib.services.present import rfc3339
+    from chalicelib.domain.payload import rfc3339
 
     return {
         "id": key.key_hash[:16],

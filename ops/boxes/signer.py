@@ -48,7 +48,7 @@ def show_signer(merchant: str, as_json: bool) -> None:
 
 
 def state(box: Box) -> dict[str, Any]:
-    from chalicelib.services.present import rfc3339
+    from chalicelib.domain.payload import rfc3339
 
     address = _address(box)
     expiry = _views(box).key_expiry(box.config.merchant.account, address)

@@ -45,7 +45,7 @@ def tail(merchant: str, since: int, once: bool, as_json: bool) -> None:
 
 def events(box: Box, since: int, once: bool) -> Iterator[dict[str, Any]]:
     """Each line of a conversion's history after `since` (milliseconds), by time, once."""
-    from chalicelib.services.present import rfc3339
+    from chalicelib.domain.payload import rfc3339
 
     seen: set[tuple[str, int, str]] = set()
     while True:
