@@ -7,13 +7,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from chalicelib import bootstrap
-from chalicelib.adapters import tables
 from chalicelib.settings import settings
 from ops.local.anvil import Anvil
 from ops.local.dynoxide import Dynoxide
@@ -45,11 +43,7 @@ for inherited in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"):
 def environment_as_found() -> Iterator[None]:
     """The app reads its settings from the environment: what one test sets there must not become another's box."""
     found = dict(os.environ)
-    meta: Any = tables.State.Meta
-    bound = (meta.table_name.removesuffix("-state"), meta.region, meta.host) if hasattr(meta, "host") else None
     yield
-    if bound is not None and bound != (meta.table_name.removesuffix("-state"), meta.region, meta.host):
-        tables.bind(*bound)
     if dict(os.environ) != found:
         os.environ.clear()
         os.environ.update(found)

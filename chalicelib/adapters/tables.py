@@ -254,8 +254,16 @@ TTL_TABLES = (Clicks, Conversions, State, Deliveries, Limits)
 """Tables whose `expiresAt` (seconds since 1970) lets DynamoDB forget an item."""
 
 
+_bound: list[tuple[str, str, str | None]] = []
+"""What the models point at; empty before the first `bind`."""
+
+
 def bind(prefix: str, region: str, host: str | None) -> None:
-    """Point every model at this box's tables. `host` is an embedded DynamoDB's URL; None means AWS."""
+    """Point every model at this box's tables. `host` is an embedded DynamoDB's URL; None means AWS. Bound to the same ones already,
+    the connections stay."""
+    if _bound == [(prefix, region, host)]:
+        return
+    _bound[:] = [(prefix, region, host)]
     for model in MODELS:
         meta: Any = model.Meta
         meta.table_name = f"{prefix}-{model.__name__.lower()}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters import tables
 from chalicelib.bootstrap import Box
 from chalicelib.settings import Settings
 from ops.local.dynoxide import Dynoxide
@@ -33,8 +34,15 @@ class Desk:
     """`ask` is a call from outside; `inside` is a box on the same tables in this process."""
 
     box: RunningBox
-    inside: ShiftedBox
+    _inside: ShiftedBox
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def inside(self) -> ShiftedBox:
+        """The tables are the process's: whichever test bound them last, this box's are bound again."""
+        kept = self._inside.settings
+        tables.bind(kept.table_prefix, kept.region, kept.dynamodb_url)
+        return self._inside
 
     def ask(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answer:
         """`key` names one of the box's keys, or is a key itself."""

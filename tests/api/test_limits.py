@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters import tables
 from chalicelib.bootstrap import Box
 from chalicelib.domain.errors import TooMany
 from chalicelib.services import limits
@@ -120,6 +119,3 @@ def test_a_limited_box_says_so_in_its_headers_and_answers_429_by_key_and_by_addr
     finally:
         running.stop()
         dynamodb.stop()
-        # The tables are the process's: later tests want those of the desk again.
-        kept = desk.inside.settings
-        tables.bind(kept.table_prefix, kept.region, kept.dynamodb_url)
