@@ -95,7 +95,7 @@ def test_an_address_is_never_kept_and_its_salt_is_gone_two_days_later(
     assert limits._hidden(tomorrow, "203.0.113.77") != limits._hidden(fresh, "203.0.113.77")
 
 
-def test_a_limited_box_says_so_in_its_headers_and_answers_429_by_key_and_by_address(desk: Desk, tmp_path: Path) -> None:
+def test_a_limited_box_says_so_in_its_headers_and_answers_429_by_key_and_by_address(tmp_path: Path) -> None:
     dynamodb = Dynoxide(tmp_path / "dynamodb", usual_port=0)
     running = RunningBox(tmp_path / "box", "--port", "0", "--dynamodb", dynamodb.url)
     try:
