@@ -25,7 +25,8 @@ class Settings:
     """RPC endpoints in order of preference; empty means they are in the parameter store."""
     signer_key_file: Path | None
     """Where the `local` signer keeps its key; only a local box has one."""
-    kms_key_id: str | None
+    kms_key_ids: tuple[str, ...]
+    """The `kms` signer's keys, in the order of their lanes; names, ids or ARNs."""
     parameter_path: str
     """Prefix of this box's secrets in the parameter store, e.g. `/merchant-box/demo`."""
     conversions_stream: str
@@ -53,7 +54,7 @@ def settings() -> Settings:
         dynamodb_url=os.environ.get("DYNAMODB_URL") or None,
         rpc_urls=tuple(url for url in os.environ.get("RPC_URLS", "").split(",") if url),
         signer_key_file=Path(key_file) if key_file else None,
-        kms_key_id=os.environ.get("KMS_KEY_ID") or None,
+        kms_key_ids=tuple(key for key in os.environ.get("KMS_KEY_ID", "").split(",") if key),
         parameter_path=os.environ.get("PARAMETER_PATH", f"/merchant-box/{merchant}"),
         conversions_stream=os.environ.get(
             "CONVERSIONS_STREAM_ARN", f"arn:aws:dynamodb:local:000000000000:table/{prefix}-conversions/stream/local"

@@ -8,6 +8,13 @@ from chalicelib.adapters.secrets import parameter
 from chalicelib.settings import Settings
 
 
-def private_key(settings: Settings) -> bytes:
-    """Decrypts `<path>/keystore` with `<path>/keystore-password`. Raises ValueError("MAC mismatch") on a wrong password."""
-    return bytes(Account.decrypt(json.loads(parameter(settings, "keystore")), parameter(settings, "keystore-password")))
+def private_key(settings: Settings, number: int = 1) -> bytes:
+    """Decrypts `<path>/keystore` - or `<path>/keystore-2` and so on - with `<path>/keystore-password`. Raises ValueError("MAC mismatch") on
+    a wrong password."""
+    held = json.loads(parameter(settings, parameter_of(number)))
+    return bytes(Account.decrypt(held, parameter(settings, "keystore-password")))
+
+
+def parameter_of(number: int) -> str:
+    """The name of the `number`th keystore's parameter, from 1."""
+    return "keystore" if number == 1 else f"keystore-{number}"

@@ -4,12 +4,16 @@
 parameter store; `kms` never shows the key to anybody.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 from eth_account import Account
 
+from chalicelib.domain import config
 from chalicelib.settings import Settings
+
+T = TypeVar("T")
 
 PRIVATE_CHAINS = (31337, 1337)
 """Chain ids of development networks; anything else counts as public."""
@@ -54,25 +58,39 @@ class KeySigner:
         raise TypeError("a signer's key is not to be copied")
 
 
-def build(kind: str, chain_id: int, settings: Settings) -> Signer:
-    """The signer that the config names. Raises SignerRefused."""
-    if kind == "local":
+def build(wanted: config.Signer, chain_id: int, settings: Settings) -> tuple[Signer, ...]:
+    """One signer for each key that the config asks for, no two of the same key. Raises SignerRefused."""
+    made = _made(wanted, chain_id, settings)
+    if wanted.keys > 1 and len({signer.address for signer in made}) < wanted.keys:
+        raise SignerRefused(f"the config asks for {wanted.keys} keys and two of them are the same")
+    return made
+
+
+def _made(wanted: config.Signer, chain_id: int, settings: Settings) -> tuple[Signer, ...]:
+    if wanted.kind == "local":
         if chain_id not in PRIVATE_CHAINS:
             raise SignerRefused(f"the local signer is for a private network, not chain {chain_id}: use keystore or kms")
         if settings.signer_key_file is None:
             raise SignerRefused("the local signer needs SIGNER_KEY_FILE; `box up` sets it")
-        return KeySigner(_key_in(settings.signer_key_file))
-    if kind == "keystore":
+        return tuple(map(KeySigner, _enough(wanted, _keys_in(settings.signer_key_file), "SIGNER_KEY_FILE")))
+    if wanted.kind == "keystore":
         from chalicelib.adapters import keystore
 
-        return KeySigner(keystore.private_key(settings))
+        return tuple(KeySigner(keystore.private_key(settings, number)) for number in range(1, wanted.keys + 1))
     from chalicelib.adapters.kms import KmsSigner
 
-    return KmsSigner(settings)
+    return tuple(KmsSigner(settings, key) for key in _enough(wanted, settings.kms_key_ids, "KMS_KEY_ID"))
 
 
-def _key_in(file: Path) -> bytes:
+def _enough(wanted: config.Signer, given: Sequence[T], where: str) -> Sequence[T]:
+    if len(given) < wanted.keys:
+        raise SignerRefused(f"the config asks for {wanted.keys} signer keys, {where} has {len(given)}")
+    return given[: wanted.keys]
+
+
+def _keys_in(file: Path) -> list[bytes]:
+    """One key in hex a line."""
     try:
-        return bytes.fromhex(file.read_text().strip().removeprefix("0x"))
+        return [bytes.fromhex(line.strip().removeprefix("0x")) for line in file.read_text().splitlines()]
     except ValueError:
         raise SignerRefused("the signer's key file does not hold a key in hex") from None

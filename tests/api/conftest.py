@@ -98,7 +98,7 @@ def settings_of(running: RunningBox, dynamodb_url: str) -> Settings:
         dynamodb_url=dynamodb_url,
         rpc_urls=(running.line["rpc"],),
         signer_key_file=None,
-        kms_key_id=None,
+        kms_key_ids=(),
         parameter_path="/merchant-box/demo",
         conversions_stream="",
         signer_address=None,

@@ -181,7 +181,7 @@ def opened(local: Local, prefix: str) -> Box:
             dynamodb_url=local.dynamodb_url,
             rpc_urls=(local.box.line["rpc"],),
             signer_key_file=None,
-            kms_key_id=None,
+            kms_key_ids=(),
             parameter_path="/none",
             conversions_stream="",
             signer_address=None,
