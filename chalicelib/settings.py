@@ -31,14 +31,19 @@ class Settings:
     """Prefix of this box's secrets in the parameter store, e.g. `/merchant-box/demo`."""
     conversions_stream: str
     """The ARN of the conversions table's stream; refused empty when packaging for AWS (`box config check`)."""
-    signer_address: str | None
-    """Public address of the operational key, so that nothing has to load the key to show it."""
+    signer_addresses: tuple[str, ...]
+    """Public addresses of the operational keys, in the order of the keys, so that nothing has to load a key to show it."""
     allow_private_postbacks: bool = False
     """Lets postbacks go to loopback and private addresses: for a local box and the tests, never on AWS."""
     crash_at: str | None = None
     """A named point at which a test wants this process to die; never set elsewhere."""
     function: str | None = None
     """The Lambda function this runs as; None on any other machine."""
+
+    @property
+    def signer_address(self) -> str | None:
+        """The first key's."""
+        return next(iter(self.signer_addresses), None)
 
 
 @cache
@@ -52,18 +57,23 @@ def settings() -> Settings:
         table_prefix=prefix,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1",
         dynamodb_url=os.environ.get("DYNAMODB_URL") or None,
-        rpc_urls=tuple(url for url in os.environ.get("RPC_URLS", "").split(",") if url),
+        rpc_urls=_listed("RPC_URLS"),
         signer_key_file=Path(key_file) if key_file else None,
-        kms_key_ids=tuple(key for key in os.environ.get("KMS_KEY_ID", "").split(",") if key),
+        kms_key_ids=_listed("KMS_KEY_ID"),
         parameter_path=os.environ.get("PARAMETER_PATH", f"/merchant-box/{merchant}"),
         conversions_stream=os.environ.get(
             "CONVERSIONS_STREAM_ARN", f"arn:aws:dynamodb:local:000000000000:table/{prefix}-conversions/stream/local"
         ),
-        signer_address=os.environ.get("SIGNER_ADDRESS"),
+        signer_addresses=_listed("SIGNER_ADDRESS"),
         allow_private_postbacks=os.environ.get("ALLOW_PRIVATE_POSTBACKS") == "1",
         crash_at=os.environ.get("CRASH_AT"),
         function=os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
     )
+
+
+def _listed(name: str) -> tuple[str, ...]:
+    """By commas."""
+    return tuple(part for part in os.environ.get(name, "").split(",") if part)
 
 
 def _bundled_config(merchant: str) -> Path:

@@ -9,12 +9,12 @@ from chalicelib.settings import Settings
 
 
 def private_key(settings: Settings, number: int = 1) -> bytes:
-    """Decrypts `<path>/keystore` - or `<path>/keystore-2` and so on - with `<path>/keystore-password`. Raises ValueError("MAC mismatch") on
-    a wrong password."""
-    held = json.loads(parameter(settings, parameter_of(number)))
-    return bytes(Account.decrypt(held, parameter(settings, "keystore-password")))
+    """Decrypts the `number`th keystore of the box, from 1. Raises ValueError("MAC mismatch") on a wrong password."""
+    file, password = parameters(number)
+    return bytes(Account.decrypt(json.loads(parameter(settings, file)), parameter(settings, password)))
 
 
-def parameter_of(number: int) -> str:
-    """The name of the `number`th keystore's parameter, from 1."""
-    return "keystore" if number == 1 else f"keystore-{number}"
+def parameters(number: int) -> tuple[str, str]:
+    """(encrypted file, its password): their names under the box's path, `keystore` and `keystore-password`, `keystore-2` and so on."""
+    suffix = "" if number == 1 else f"-{number}"
+    return f"keystore{suffix}", f"keystore-password{suffix}"

@@ -4,16 +4,16 @@
 parameter store; `kms` never shows the key to anybody.
 """
 
-from collections.abc import Sequence
+import logging
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeVar
+from typing import NoReturn, Protocol
 
 from eth_account import Account
 
 from chalicelib.domain import config
 from chalicelib.settings import Settings
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 PRIVATE_CHAINS = (31337, 1337)
 """Chain ids of development networks; anything else counts as public."""
@@ -59,33 +59,32 @@ class KeySigner:
 
 
 def build(wanted: config.Signer, chain_id: int, settings: Settings) -> tuple[Signer, ...]:
-    """One signer for each key that the config asks for, no two of the same key. Raises SignerRefused."""
-    made = _made(wanted, chain_id, settings)
-    if wanted.keys > 1 and len({signer.address for signer in made}) < wanted.keys:
-        raise SignerRefused(f"the config asks for {wanted.keys} keys and two of them are the same")
-    return made
+    """A signer for each key that the config asks for, as far as they are provisioned; no two of the same key. Raises SignerRefused."""
+    made = {signer.address: signer for signer in _made(wanted, chain_id, settings)}
+    if not made:
+        raise SignerRefused("no key is provisioned to sign with: run `box provision`")
+    if len(made) < wanted.keys:
+        log.warning(
+            "the config asks for %d signer keys, %d are provisioned: run `box provision`", wanted.keys, len(made)
+        )
+    return tuple(made.values())
 
 
-def _made(wanted: config.Signer, chain_id: int, settings: Settings) -> tuple[Signer, ...]:
+def _made(wanted: config.Signer, chain_id: int, settings: Settings) -> list[Signer]:
     if wanted.kind == "local":
         if chain_id not in PRIVATE_CHAINS:
             raise SignerRefused(f"the local signer is for a private network, not chain {chain_id}: use keystore or kms")
         if settings.signer_key_file is None:
             raise SignerRefused("the local signer needs SIGNER_KEY_FILE; `box up` sets it")
-        return tuple(map(KeySigner, _enough(wanted, _keys_in(settings.signer_key_file), "SIGNER_KEY_FILE")))
+        return [KeySigner(key) for key in _keys_in(settings.signer_key_file)[: wanted.keys]]
     if wanted.kind == "keystore":
         from chalicelib.adapters import keystore
 
-        return tuple(KeySigner(keystore.private_key(settings, number)) for number in range(1, wanted.keys + 1))
+        provisioned = max(1, min(wanted.keys, len(settings.signer_addresses)))
+        return [KeySigner(keystore.private_key(settings, number)) for number in range(1, provisioned + 1)]
     from chalicelib.adapters.kms import KmsSigner
 
-    return tuple(KmsSigner(settings, key) for key in _enough(wanted, settings.kms_key_ids, "KMS_KEY_ID"))
-
-
-def _enough(wanted: config.Signer, given: Sequence[T], where: str) -> Sequence[T]:
-    if len(given) < wanted.keys:
-        raise SignerRefused(f"the config asks for {wanted.keys} signer keys, {where} has {len(given)}")
-    return given[: wanted.keys]
+    return [KmsSigner(settings, key) for key in settings.kms_key_ids[: wanted.keys]]
 
 
 def _keys_in(file: Path) -> list[bytes]:

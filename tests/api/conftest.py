@@ -101,6 +101,6 @@ def settings_of(running: RunningBox, dynamodb_url: str) -> Settings:
         kms_key_ids=(),
         parameter_path="/merchant-box/demo",
         conversions_stream="",
-        signer_address=None,
+        signer_addresses=(),
         crash_at=None,
     )

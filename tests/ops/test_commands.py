@@ -184,7 +184,7 @@ def opened(local: Local, prefix: str) -> Box:
             kms_key_ids=(),
             parameter_path="/none",
             conversions_stream="",
-            signer_address=None,
+            signer_addresses=(),
         )
     )
     tables.bind(prefix, "eu-central-1", local.dynamodb_url)
