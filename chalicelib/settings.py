@@ -23,8 +23,8 @@ class Settings:
     """Endpoint of an embedded DynamoDB; None means AWS."""
     rpc_urls: tuple[str, ...]
     """RPC endpoints in order of preference; empty means they are in the parameter store."""
-    signer_key_file: Path | None
-    """Where the `local` signer keeps its key; only a local box has one."""
+    signer_key_files: tuple[Path, ...]
+    """Where the `local` signer keeps its keys; only a local box has any."""
     kms_key_ids: tuple[str, ...]
     """The `kms` signer's keys, in the order of their lanes; names, ids or ARNs."""
     parameter_path: str
@@ -50,7 +50,6 @@ class Settings:
 def settings() -> Settings:
     merchant = os.environ.get("MERCHANT", "demo")
     prefix = os.environ.get("TABLE_PREFIX", f"merchant-box-{merchant}")
-    key_file = os.environ.get("SIGNER_KEY_FILE")
     return Settings(
         merchant=merchant,
         config_file=Path(os.environ.get("CONFIG_FILE") or _bundled_config(merchant)),
@@ -58,7 +57,7 @@ def settings() -> Settings:
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1",
         dynamodb_url=os.environ.get("DYNAMODB_URL") or None,
         rpc_urls=_listed("RPC_URLS"),
-        signer_key_file=Path(key_file) if key_file else None,
+        signer_key_files=tuple(map(Path, _listed("SIGNER_KEY_FILE"))),
         kms_key_ids=_listed("KMS_KEY_ID"),
         parameter_path=os.environ.get("PARAMETER_PATH", f"/merchant-box/{merchant}"),
         conversions_stream=os.environ.get(

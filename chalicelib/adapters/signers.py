@@ -74,9 +74,9 @@ def _made(wanted: config.Signer, chain_id: int, settings: Settings) -> list[Sign
     if wanted.kind == "local":
         if chain_id not in PRIVATE_CHAINS:
             raise SignerRefused(f"the local signer is for a private network, not chain {chain_id}: use keystore or kms")
-        if settings.signer_key_file is None:
+        if not settings.signer_key_files:
             raise SignerRefused("the local signer needs SIGNER_KEY_FILE; `box up` sets it")
-        return [KeySigner(key) for key in _keys_in(settings.signer_key_file)[: wanted.keys]]
+        return [KeySigner(key) for key in map(_key_in, settings.signer_key_files[: wanted.keys])]
     if wanted.kind == "keystore":
         from chalicelib.adapters import keystore
 
@@ -87,9 +87,8 @@ def _made(wanted: config.Signer, chain_id: int, settings: Settings) -> list[Sign
     return [KmsSigner(settings, key) for key in settings.kms_key_ids[: wanted.keys]]
 
 
-def _keys_in(file: Path) -> list[bytes]:
-    """One key in hex a line."""
+def _key_in(file: Path) -> bytes:
     try:
-        return [bytes.fromhex(line.strip().removeprefix("0x")) for line in file.read_text().splitlines()]
+        return bytes.fromhex(file.read_text().strip().removeprefix("0x"))
     except ValueError:
         raise SignerRefused("the signer's key file does not hold a key in hex") from None

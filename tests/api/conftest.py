@@ -97,7 +97,7 @@ def settings_of(running: RunningBox, dynamodb_url: str) -> Settings:
         region="eu-central-1",
         dynamodb_url=dynamodb_url,
         rpc_urls=(running.line["rpc"],),
-        signer_key_file=None,
+        signer_key_files=(),
         kms_key_ids=(),
         parameter_path="/merchant-box/demo",
         conversions_stream="",

@@ -180,7 +180,7 @@ def opened(local: Local, prefix: str) -> Box:
             region="eu-central-1",
             dynamodb_url=local.dynamodb_url,
             rpc_urls=(local.box.line["rpc"],),
-            signer_key_file=None,
+            signer_key_files=(),
             kms_key_ids=(),
             parameter_path="/none",
             conversions_stream="",

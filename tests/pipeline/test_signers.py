@@ -116,7 +116,7 @@ def test_a_wrong_password_opens_no_keystore_and_is_not_repeated(monkeypatch: pyt
 def local_settings(tmp_path: Path) -> Settings:
     file = tmp_path / "signer.key"
     file.write_text("0x" + KEY.hex() + "\n")
-    return replace(settings(), signer_key_file=file)
+    return replace(settings(), signer_key_files=(file,))
 
 
 def test_a_local_key_signs_on_a_private_network_and_is_refused_on_any_other(tmp_path: Path) -> None:
@@ -130,14 +130,15 @@ def test_as_many_keys_sign_as_the_config_asks_for_and_none_twice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     given, other = local_settings(tmp_path), keccak256(b"a second key of this test alone")
-    file = tmp_path / "signer.key"
+    file = tmp_path / "second.key"
+    file.write_text(other.hex())
     two = config.Signer("local", keys=2)
     assert [signer.address for signer in build(two, 31337, given)] == [ADDRESS], "as far as they are provisioned"
     assert "asks for 2 signer keys, 1 are provisioned" in caplog.text
-    file.write_text(f"0x{KEY.hex()}\n{other.hex()}\n")
-    assert [signer.address for signer in build(two, 31337, given)] == [ADDRESS, Account.from_key(other).address]
-    file.write_text(f"0x{KEY.hex()}\n0x{KEY.hex()}\n")
-    assert [signer.address for signer in build(two, 31337, given)] == [ADDRESS]
+    both = replace(given, signer_key_files=(*given.signer_key_files, file))
+    assert [signer.address for signer in build(two, 31337, both)] == [ADDRESS, Account.from_key(other).address]
+    file.write_text(KEY.hex())
+    assert [signer.address for signer in build(two, 31337, both)] == [ADDRESS]
 
 
 def test_a_key_is_in_no_repr_no_log_and_no_exception(
@@ -164,7 +165,7 @@ def test_a_key_is_in_no_repr_no_log_and_no_exception(
 
 
 def local_settings_as_is(tmp_path: Path) -> Settings:
-    return replace(settings(), signer_key_file=tmp_path / "signer.key")
+    return replace(settings(), signer_key_files=(tmp_path / "signer.key",))
 
 
 def test_a_key_signer_is_made_from_32_bytes_alone() -> None:

@@ -139,15 +139,13 @@ class Ground:
         }
         file = self.directory / f"{self.prefix}.json"
         file.write_text(json.dumps(config))
-        key_file = self.directory / f"{self.prefix}.key"
-        key_file.write_text(_lines(self.keys))
         self.environment = {
             "MERCHANT": "demo",
             "CONFIG_FILE": str(file),
             "TABLE_PREFIX": self.prefix,
             "DYNAMODB_URL": self.dynamodb_url,
             "RPC_URLS": ",".join(self.rpc_urls),
-            "SIGNER_KEY_FILE": str(key_file),
+            "SIGNER_KEY_FILE": self._key_files(),
             "AWS_DEFAULT_REGION": "eu-central-1",
         }
 
@@ -171,6 +169,12 @@ class Ground:
 
     # ------------------------------------------------------------------------------------------------ the parties
 
+    def _key_files(self) -> str:
+        files = [self.directory / f"{key.address}.key" for key in self.keys]
+        for file, key in zip(files, self.keys, strict=True):
+            file.write_text(f"0x{bytes(key.key).hex()}\n")
+        return ",".join(map(str, files))
+
     def authorise(self, days: int = 3000) -> None:
         for key in self.keys:
             self._send(self.owner, self.contract, encode_authorise(key.address, self.chain_now() + days * 86_400))
@@ -188,7 +192,7 @@ class Ground:
     def use_keys(self, keys: list[Any], *, authorised: bool = True) -> None:
         """The box is deployed with these keys."""
         self.keys = keys
-        Path(self.environment["SIGNER_KEY_FILE"]).write_text(_lines(keys))
+        self.environment["SIGNER_KEY_FILE"] = self._key_files()
         file = Path(self.environment["CONFIG_FILE"])
         config = json.loads(file.read_text())
         file.write_text(json.dumps({**config, "signer": {"kind": "local", "keys": len(keys)}}))
@@ -404,10 +408,6 @@ class Ground:
     def spend_nonce_outside(self) -> None:
         """Somebody uses the box's key elsewhere."""
         self._send(self.key, self.owner.address, b"")
-
-
-def _lines(keys: list[Any]) -> str:
-    return "".join(f"0x{bytes(key.key).hex()}\n" for key in keys)
 
 
 def _hash(text: str) -> bytes:
