@@ -11,15 +11,13 @@ from typing import Any
 from pynamodb.models import Model
 
 from chalicelib.adapters.tables import MODELS, TTL_TABLES, Conversions
-from chalicelib.adapters.telemetry import NAMESPACE
+from ops.aws.alarms import alarms
 from ops.aws.dashboard import dashboard
 from ops.aws.functions import functions
 from ops.aws.names import Names
 
 Resource = dict[str, Any]
 
-OLDEST_UNSENT_SECONDS = 1_800
-"""A conversion that waits this long for its transaction is not just waiting for its batch."""
 DEAD_LETTER_DAYS = 14
 LOG_DAYS = 30
 KEY_ADMIN_ACTIONS = (
@@ -36,7 +34,7 @@ def template(merchant: str, signer: str, low_balance_gwei: int) -> dict[str, Any
     resources["Alarms"] = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"{names.prefix}-alarms"}}
     if signer == "kms":
         resources |= _key(names)
-    resources |= _log_groups(names) | _alarms(names, low_balance_gwei)
+    resources |= _log_groups(names) | alarms(names, low_balance_gwei)
     resources["Dashboard"] = {
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {"DashboardName": names.prefix, "DashboardBody": {"Fn::Sub": dashboard(names)}},
@@ -151,91 +149,6 @@ def _key(names: Names) -> dict[str, Resource]:
             "Properties": {"AliasName": names.key_alias(), "TargetKeyId": {"Ref": "SignerKey"}},
         },
     }
-
-
-def _alarms(names: Names, low_balance_gwei: int) -> dict[str, Resource]:
-    ours = {"Namespace": NAMESPACE, "Dimensions": [{"Name": "Merchant", "Value": names.merchant}]}
-    queue = {
-        "Namespace": "AWS/SQS",
-        "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetters", "QueueName"]}}],
-    }
-    alarms = {
-        "OldestUnsent": _alarm(
-            names,
-            "oldest-unsent",
-            "A conversion waits too long for the network: docs/operations.md, 'Nothing is sent'.",
-            {**ours, "MetricName": "OldestUnsentSeconds", "Statistic": "Maximum", "Threshold": OLDEST_UNSENT_SECONDS},
-        ),
-        "SignerBalance": _alarm(
-            names,
-            "signer-balance",
-            "The signer runs out of funds: docs/operations.md, 'Signer out of funds'.",
-            {
-                **ours,
-                "MetricName": "SignerBalanceGwei",
-                "Statistic": "Minimum",
-                "Threshold": low_balance_gwei,
-                "ComparisonOperator": "LessThanThreshold",
-            },
-        ),
-        "NoReport": _alarm(
-            names,
-            "no-report",
-            "The confirmer has not looked at the network for 15 minutes: docs/operations.md, 'RPC gone'.",
-            {
-                **ours,
-                "MetricName": "OldestUnsentSeconds",
-                "Statistic": "SampleCount",
-                "Threshold": 1,
-                "ComparisonOperator": "LessThanThreshold",
-                "TreatMissingData": "breaching",
-            },
-        ),
-        "ServerErrors": _alarm(
-            names,
-            "5xx",
-            "The box answered with a mistake of its own.",
-            {**ours, "MetricName": "ServerErrors", "Statistic": "Sum", "Threshold": 5},
-        ),
-        "DeadLetterAlarm": _alarm(
-            names,
-            "dead-letters",
-            "Records of the stream could not be handled; the schedule sends what they spoke of, but look why.",
-            {**queue, "MetricName": "ApproximateNumberOfMessagesVisible", "Statistic": "Maximum", "Threshold": 1},
-        ),
-    }
-    for function in functions():
-        alarms[f"{function.name.title().replace('_', '')}Errors"] = _alarm(
-            names,
-            f"{function.name}-errors",
-            f"{function.name} failed or ran out of time.",
-            {
-                "Namespace": "AWS/Lambda",
-                "Dimensions": [{"Name": "FunctionName", "Value": names.function(function.name)}],
-                "MetricName": "Errors",
-                "Statistic": "Sum",
-                "Threshold": 3,
-            },
-        )
-    return alarms
-
-
-def _alarm(names: Names, name: str, description: str, metric: dict[str, Any]) -> Resource:
-    """Three periods of five minutes, two of them bad: one slow minute wakes nobody."""
-    topic = [{"Ref": "Alarms"}]
-    properties = {
-        "AlarmName": f"{names.prefix}-{name}",
-        "AlarmDescription": description,
-        "Period": 300,
-        "EvaluationPeriods": 3,
-        "DatapointsToAlarm": 2,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
-        "AlarmActions": topic,
-        "OKActions": topic,
-        **metric,
-    }
-    return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
 
 
 def _outputs(signer: str) -> dict[str, Any]:
