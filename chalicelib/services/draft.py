@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -151,56 +152,68 @@ def _changes(conversions: Sequence[Conversion], decisions: Sequence[Change]) -> 
 def _batch(box: Box, conversions: Sequence[Conversion]) -> tuple[Batch, tuple[Member, ...]]:
     """Pack the conversions that may share the first one's batch, and say how each will read."""
     agreements = _agreements(box, conversions)
-    entries: list[BatchEntry] = []
-    owners: list[int] = []
-    payloads = []
-    for number, conversion in enumerate(conversions):
-        agreement = agreements[conversion.attribution.agreement_id or ""]
-        lines = in_groups_of(agreement.terms.groups, conversion.lines)
-        payload = public_payload(conversion, box.config.merchant.account, lines)
-        payloads.append((payload, lines))
-        commitment = commit(payload, bytes.fromhex(conversion.salt))
-        for line in lines:
-            group = agreement.terms.group_number(line.group)
-            entries.append(
-                BatchEntry(
-                    agreement=key(agreement),
-                    action=conversion.action,
-                    amount=line.amount,
-                    commitment=commitment,
-                    group=group,
-                    verified=conversion.verified,
-                )
-            )
-            owners.append(number)
+    offered: list[tuple[Candidate, BatchEntry]] = []
+    for conversion in conversions:
+        candidate = _candidate(box, conversion, agreements[conversion.attribution.agreement_id or ""])
+        offered += [(candidate, entry) for entry in _entries(candidate)]
     days = {key(a): (a.terms.validation_days, a.terms.lock_days) for a in agreements.values()}
-    together = split(entries, days)[0]
+    together = split([entry for _, entry in offered], days)[0]
     silence_all = {key(a) for a in agreements.values() if a.terms.silence == "all"}
-    batch = pack([entries[i] for i in together], silence_all)
-    places: dict[int, int] = {}
+    batch = pack([offered[i][1] for i in together], silence_all)
+    first: dict[str, tuple[Candidate, int]] = {}
     for place, i in enumerate(together):
-        places.setdefault(owners[i], batch.positions[place])
-    digest = batch.digest.hex()
-    members = []
-    for number, index in places.items():
-        conversion, (payload, lines) = conversions[number], payloads[number]
-        agreement = agreements[conversion.attribution.agreement_id or ""]
-        made = Entry(
-            payload=payload,
-            agreement_id=agreement.agreement_id,
-            publisher_id=agreement.publisher_id,
-            groups=agreement.terms.groups,
-            lines=lines,
+        candidate = offered[i][0]
+        first.setdefault(candidate.conversion.conversion_id, (candidate, batch.positions[place]))
+    return batch, tuple(_new_member(candidate, batch, index) for candidate, index in first.values())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A conversion as it is about to be recorded: its lines in its agreement's groups, and what is public of it."""
+
+    conversion: Conversion
+    agreement: Agreement
+    lines: tuple[Line, ...]
+    payload: dict[str, Any]
+
+
+def _candidate(box: Box, conversion: Conversion, agreement: Agreement) -> Candidate:
+    lines = in_groups_of(agreement.terms.groups, conversion.lines)
+    return Candidate(conversion, agreement, lines, public_payload(conversion, box.config.merchant.account, lines))
+
+
+def _entries(candidate: Candidate) -> list[BatchEntry]:
+    """One for each line, all under the conversion's one commitment."""
+    conversion, agreement = candidate.conversion, candidate.agreement
+    commitment = commit(candidate.payload, bytes.fromhex(conversion.salt))
+    return [
+        BatchEntry(
+            agreement=key(agreement),
+            action=conversion.action,
+            amount=line.amount,
+            commitment=commitment,
+            group=agreement.terms.group_number(line.group),
             verified=conversion.verified,
-            batch=digest,
-            signer="",
-            nonce=-1,
-            index=index,
         )
-        members.append(
-            Member(conversion_id=conversion.conversion_id, number=len(conversion.entries), before=None, entry=made)
-        )
-    return batch, tuple(members)
+        for line in candidate.lines
+    ]
+
+
+def _new_member(candidate: Candidate, batch: Batch, index: int) -> Member:
+    conversion, agreement = candidate.conversion, candidate.agreement
+    entry = Entry(
+        payload=candidate.payload,
+        agreement_id=agreement.agreement_id,
+        publisher_id=agreement.publisher_id,
+        groups=agreement.terms.groups,
+        lines=candidate.lines,
+        verified=conversion.verified,
+        batch=batch.digest.hex(),
+        signer="",
+        nonce=-1,
+        index=index,
+    )
+    return Member(conversion_id=conversion.conversion_id, number=len(conversion.entries), before=None, entry=entry)
 
 
 def key(agreement: Agreement) -> bytes:
