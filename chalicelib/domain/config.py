@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from chalicelib.domain.decoding import decode
+
 VERSION = 1
 
 Id = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$", description="3-40 of a-z, 0-9 and '-'")]
@@ -146,7 +148,7 @@ class ConfigError(Exception):
 def parse(text: bytes, file: str) -> Config:
     """Read a config file's bytes. `file` is its name, for the message only. Raises ConfigError."""
     try:
-        return msgspec.json.decode(text, type=Config)
+        return decode(text, Config)
     except msgspec.ValidationError as error:
         raise _explained(error, text, file) from None
     except msgspec.DecodeError as error:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.domain import money
 from chalicelib.domain.config import Config
+from chalicelib.domain.decoding import convert, decode
 from chalicelib.domain.errors import Malformed, Unprocessable
 
 Action = Literal["sale", "lead"]
@@ -91,7 +92,7 @@ class Report(Struct, frozen=True, kw_only=True):
 def read_body(raw: bytes, kind: type[T]) -> T:
     """Decode a JSON body. Raises Malformed with the JSON path of the first thing that is wrong."""
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return decode(raw, kind)
     except msgspec.ValidationError as error:
         raise Malformed("body_invalid", f"{error}. The fields and their types are at /docs.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -117,7 +118,7 @@ def read_query(query: dict[str, str], values: list[str]) -> Body:
     body["isTest"] = query.get("isTest") in ("1", "true")
     body["metadata"] = {name: value for name, value in query.items() if name not in fields}
     try:
-        return msgspec.convert(body, Body)
+        return convert(body, Body)
     except msgspec.ValidationError as error:
         raise Malformed("query_invalid", str(error)) from None
 

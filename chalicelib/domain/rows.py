@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from chalicelib.domain.decoding import convert, decode
 from chalicelib.domain.errors import Malformed, Refusal, TooLarge, Unprocessable
 from chalicelib.domain.report import ServerBody
 
@@ -41,7 +42,7 @@ class ValidationRow(Struct, rename="camel", forbid_unknown_fields=True):
 
 def read_row(raw: msgspec.Raw, kind: type[T]) -> T | Refusal:
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return decode(raw, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Malformed("body_invalid", f"{error}.")
 
@@ -128,6 +129,6 @@ def _converted(row: dict[str, Any] | Refusal, kind: type[T]) -> T | Refusal:
     if isinstance(row, Refusal):
         return row
     try:
-        return msgspec.convert(row, kind)
+        return convert(row, kind)
     except msgspec.ValidationError as error:
         return Malformed("body_invalid", f"{error}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from chalicelib.bootstrap import Box
+from chalicelib.domain.decoding import decode
 from ops.boxes.opened import open_box
 from ops.boxes.output import explains_failures, json_option, show
 from ops.boxes.project import Project
@@ -31,7 +32,6 @@ def rebuild_stats(merchant: str, dry_run: bool, as_json: bool) -> None:
 
 def rebuild(box: Box, *, dry_run: bool) -> tuple[int, int]:
     """(how many were looked at, how many were wrong)."""
-    import msgspec
 
     from chalicelib.adapters.stores.days import day_slot
     from chalicelib.adapters.tables import Clicks, Conversions
@@ -41,7 +41,7 @@ def rebuild(box: Box, *, dry_run: bool) -> tuple[int, int]:
     box._bind_tables()
     seen = wrong = 0
     for item in Conversions.scan():
-        held = msgspec.json.decode(item.body, type=Conversion)
+        held = decode(item.body, Conversion)
         right = (day_slot(held.created_at, held.conversion_id), held.created_at, held.attribution.publisher_id)
         seen += 1
         if (item.day_slot, int(item.created_at), item.publisher_id) != right:
@@ -55,7 +55,7 @@ def rebuild(box: Box, *, dry_run: bool) -> tuple[int, int]:
                     condition=unchanged_since_read,
                 )
     for row in Clicks.scan():
-        click_held = msgspec.json.decode(row.body, type=Click)
+        click_held = decode(row.body, Click)
         slot = day_slot(click_held.clicked_at, click_held.click_id)
         seen += 1
         if (row.day_slot, int(row.clicked_at), row.publisher_id) != (

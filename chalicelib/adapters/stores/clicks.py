@@ -11,6 +11,7 @@ from chalicelib.adapters.stores.days import ahead, day_slot, days, slot_of
 from chalicelib.adapters.stores.item import condition_failed, dump, read
 from chalicelib.adapters.tables import Clicks
 from chalicelib.domain.click import Click
+from chalicelib.domain.decoding import decode
 
 
 class ClickStore:
@@ -29,7 +30,7 @@ class ClickStore:
 
     def get(self, click_id: str) -> Click | None:
         item = read(Clicks, click_id)
-        return None if item is None else msgspec.json.decode(item.body, type=Click)
+        return None if item is None else decode(item.body, Click)
 
     def anchor_of(self, click_id: str) -> tuple[str, int, int] | None:
         """(signer, nonce, leaf index) of the anchor that holds the click, None before it is anchored."""
@@ -47,7 +48,7 @@ class ClickStore:
             for item in Clicks.batch_get([key for _, key in sorted(keys)[:limit]], consistent_read=True)
         }
         ordered = [found[key] for _, key in sorted(keys)[:limit] if key in found]
-        return [msgspec.json.decode(item.body, type=Click) for item in ordered if item.anchor_slot is not None]
+        return [decode(item.body, Click) for item in ordered if item.anchor_slot is not None]
 
     def claim(self, click_id: str, anchor: tuple[str, int, int]) -> None:
         """Names the click's anchor and takes it out of the index, once; a second claim changes nothing, and neither does a late one for an

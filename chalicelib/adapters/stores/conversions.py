@@ -4,7 +4,6 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
-import msgspec
 from msgspec.structs import replace
 from pynamodb.exceptions import PutError
 
@@ -13,6 +12,7 @@ from chalicelib.adapters.stores.days import ahead, day_of, day_slot, days, slot_
 from chalicelib.adapters.stores.item import Exists, Stale, condition_failed, dump, read
 from chalicelib.adapters.tables import Conversions
 from chalicelib.domain.conversion import TEST_DAYS, Conversion
+from chalicelib.domain.decoding import decode
 
 CHANGE = "c"
 """Begins the outbox slots of conversions that the network holds already,"""
@@ -95,7 +95,7 @@ def _marked(slot: str, limit: int) -> Iterator[tuple[int, str]]:
 
 
 def _conversion(item: Conversions) -> Conversion:
-    return msgspec.json.decode(item.body, type=Conversion)
+    return decode(item.body, Conversion)
 
 
 def _conversion_item(conversion: Conversion, wanted_since: int | None) -> Conversions:

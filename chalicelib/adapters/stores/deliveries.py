@@ -1,6 +1,5 @@
 """The delivery log: each message, its attempts, and when the next is due."""
 
-import msgspec
 from msgspec.structs import replace
 from pynamodb.exceptions import PutError
 
@@ -8,6 +7,7 @@ from chalicelib.adapters import tables
 from chalicelib.adapters.stores.days import slot_of
 from chalicelib.adapters.stores.item import Stale, condition_failed, dump, read
 from chalicelib.adapters.tables import Deliveries
+from chalicelib.domain.decoding import decode
 from chalicelib.domain.postback import Delivery
 
 KEPT_SECONDS = 30 * 86_400
@@ -59,7 +59,7 @@ class DeliveryStore:
 
 
 def _delivery(item: Deliveries) -> Delivery:
-    return msgspec.json.decode(item.body, type=Delivery)
+    return decode(item.body, Delivery)
 
 
 def _item(delivery: Delivery, due_at: int | None) -> Deliveries:

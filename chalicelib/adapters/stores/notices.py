@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import msgspec
 from pynamodb.exceptions import UpdateError
 
 from chalicelib.adapters import tables
 from chalicelib.adapters.stores.days import slot_of
 from chalicelib.adapters.stores.item import Stale, condition_failed, dump, read
 from chalicelib.adapters.tables import Notices
+from chalicelib.domain.decoding import decode
 from chalicelib.domain.notice import Notice
 
 
@@ -41,7 +41,7 @@ class NoticeStore:
         item = read(Notices, conversion_id)
         if item is None:
             return None
-        notice = msgspec.json.decode(item.body, type=Notice) if item.body else Notice()
+        notice = decode(item.body, Notice) if item.body else Notice()
         return Kept(notice, int(item.version))
 
     def told(self, conversion_id: str, kept: Kept, notice: Notice, next_look: int | None) -> None:

@@ -1,30 +1,30 @@
 """Publishers and the agreements signed with them."""
 
-import msgspec
 from pynamodb.exceptions import PutError
 
 from chalicelib.adapters.stores.item import Exists, condition_failed, dump, read
 from chalicelib.adapters.tables import Agreements, Publishers
+from chalicelib.domain.decoding import decode
 from chalicelib.domain.party import Agreement, Publisher
 
 
 class PublisherStore:
     def get(self, publisher_id: str) -> Publisher | None:
         item = read(Publishers, publisher_id)
-        return None if item is None else msgspec.json.decode(item.body, type=Publisher)
+        return None if item is None else decode(item.body, Publisher)
 
     def put(self, publisher: Publisher) -> None:
         Publishers(publisher.publisher_id, body=dump(publisher)).save()
 
     def all(self) -> list[Publisher]:
-        found = (msgspec.json.decode(item.body, type=Publisher) for item in Publishers.scan(consistent_read=True))
+        found = (decode(item.body, Publisher) for item in Publishers.scan(consistent_read=True))
         return sorted(found, key=lambda publisher: publisher.publisher_id)
 
 
 class AgreementStore:
     def get(self, agreement_id: str) -> Agreement | None:
         item = read(Agreements, agreement_id)
-        return None if item is None else msgspec.json.decode(item.body, type=Agreement)
+        return None if item is None else decode(item.body, Agreement)
 
     def create(self, agreement: Agreement) -> None:
         """An agreement's id is the hash of its terms, so it is only ever written once. Raises Exists."""
@@ -42,7 +42,7 @@ class AgreementStore:
     def of(self, publisher_id: str) -> list[Agreement]:
         """Every version, the newest first."""
         rows = Agreements.by_publisher.query(publisher_id, scan_index_forward=False)
-        return [msgspec.json.decode(row.body, type=Agreement) for row in rows]
+        return [decode(row.body, Agreement) for row in rows]
 
 
 def _agreement_item(agreement: Agreement) -> Agreements:

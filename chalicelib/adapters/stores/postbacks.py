@@ -1,11 +1,11 @@
 """Publishers' postbacks."""
 
-import msgspec
 from msgspec.structs import replace
 from pynamodb.exceptions import PutError
 
 from chalicelib.adapters.stores.item import Stale, condition_failed, dump, read
 from chalicelib.adapters.tables import Postbacks
+from chalicelib.domain.decoding import decode
 from chalicelib.domain.postback import Postback
 
 
@@ -43,7 +43,7 @@ class PostbackStore:
 
 
 def _postback(item: Postbacks) -> Postback:
-    return msgspec.json.decode(item.body, type=Postback)
+    return decode(item.body, Postback)
 
 
 def _item(postback: Postback) -> Postbacks:

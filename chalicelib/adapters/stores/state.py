@@ -2,12 +2,12 @@
 
 from typing import Any, TypeVar
 
-import msgspec
 from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.adapters.stores.item import condition_failed, dump, read
 from chalicelib.adapters.tables import State
+from chalicelib.domain.decoding import decode
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class StateStore:
 
     def read(self, name: str, kind: type[T]) -> T | None:
         item = read(State, name)
-        return None if item is None or item.body is None else msgspec.json.decode(item.body, type=kind)
+        return None if item is None or item.body is None else decode(item.body, kind)
 
     def write(self, name: str, body: Any) -> None:
         State(name).update(actions=[State.body.set(dump(body))])

@@ -19,6 +19,7 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.adapters.stores.item import Exists, LostLease, Stale, condition_failed, dump, read
 from chalicelib.adapters.stores.state import LANES, signer_state
 from chalicelib.adapters.tables import State, Transactions
+from chalicelib.domain.decoding import decode
 from chalicelib.domain.lanes import Lanes
 from chalicelib.domain.transaction import Cargo, Transaction
 
@@ -41,7 +42,7 @@ class TransactionStore:
         item = read(Transactions, _cargo_key(signer), nonce)
         if item is None:
             raise LookupError(f"no transaction {nonce} of {signer}")
-        return msgspec.json.decode(zlib.decompress(base64.b64decode(item.body)), type=Cargo)
+        return decode(zlib.decompress(base64.b64decode(item.body)), Cargo)
 
     def reserve(self, transaction: Transaction, cargo: Cargo, holder: str, lanes: Lanes) -> None:
         """Take the nonce and store what it will carry, in one write. Raises LostLease when another process may be signing with this key,
@@ -108,7 +109,7 @@ def _connection() -> Connection:
 
 
 def _transaction(item: Transactions) -> Transaction:
-    return msgspec.json.decode(item.body, type=Transaction)
+    return decode(item.body, Transaction)
 
 
 def _transaction_item(transaction: Transaction) -> Transactions:
