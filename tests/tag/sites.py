@@ -28,6 +28,27 @@ CONFIG: dict[str, Any] = {
     "cookieDomain": None,
 }
 
+# What shops' own scripts do to the browser's.
+BREAKAGE = {
+    "fetch throws": "window.fetch = () => { throw Error('broken') }",
+    "fetch gives nothing": "window.fetch = () => undefined",
+    "fetch is gone": "delete window.fetch; window.fetch = undefined",
+    "fetch and sendBeacon are gone": "window.fetch = undefined; Object.defineProperty(navigator, 'sendBeacon', {value: undefined})",
+    "JSON is overwritten": "JSON.stringify = () => 'broken'; JSON.parse = () => { throw Error('broken') }",
+    "JSON is gone": "window.JSON = undefined",
+    "arrays have a toJSON": "Array.prototype.toJSON = function () { return 'broken' }",
+    "array methods throw": "for (const name of Object.getOwnPropertyNames(Array.prototype)) "
+    "if (name != 'length' && name != 'constructor') Array.prototype[name] = () => { throw Error('broken') }",
+    "arrays have enumerable extras": "Array.prototype.last = function () {}; Array.prototype.version = 'x'",
+    "objects have enumerable extras": "Object.prototype.extend = function () {}",
+    "everything is frozen": "[Array, Object, Function, Promise, String, RegExp].forEach(one => "
+    "{ Object.freeze(one); Object.freeze(one.prototype) }); Object.freeze(JSON)",
+    "listeners throw": "window.addEventListener = () => { throw Error('broken') }",
+    "mtag is an element": "document.documentElement.id = 'mtag'",
+    "history is frozen": "Object.freeze(history)",
+    "performance is gone": "Object.defineProperty(window, 'performance', {value: undefined})",
+}
+
 
 @dataclass
 class Seen:
