@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,11 +135,23 @@ class Tab:
     def evaluate(self, expression: str) -> Any:
         return self._firefox.run(self.context, expression)
 
-    def wait_until(self, expression: str) -> None:
+    def _wait(self, come_true: Callable[[], Any], what: str) -> None:
         deadline = time.monotonic() + 10
-        while not self.evaluate(expression):
-            assert time.monotonic() < deadline, f"{expression} did not become true"
+        while not come_true():
+            assert time.monotonic() < deadline, f"{what} did not become true"
             time.sleep(0.01)
+
+    def wait_until(self, expression: str) -> None:
+        self._wait(lambda: self.evaluate(expression), expression)
+
+    def wait_for_address(self, url: str) -> None:
+        """Asks the browser and not the page, which may be on its way out."""
+
+        def there() -> bool:
+            [here] = self._firefox.command("browsingContext.getTree", root=self.context)["contexts"]
+            return bool(here["url"] == url)
+
+        self._wait(there, f"the address {url}")
 
     def call(self, action: str, metadata: Any = None, values: Any = None) -> Any:
         """Calls mtag in the page and gives what its callback got, as [ok, result]."""

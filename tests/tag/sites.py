@@ -127,6 +127,15 @@ class FaultBox:
             time.sleep(0.01)
         return found
 
+    def wait_events(self, count: int, seconds: float = 10) -> set[str]:
+        """At least `count` distinct event ids, in time. A page that is left before it has read the answer sends its sale once more, so a
+        number of requests says nothing about that of sales."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.events) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} events: {self.seen}"
+            time.sleep(0.01)
+        return found
+
     def answer_conversion(self, seen: Seen) -> tuple[int, Any]:
         with self.lock:
             if self.answers:

@@ -104,16 +104,16 @@ def test_a_box_that_serves_no_tag_leaves_the_page_alone(tab: Tab, box: FaultBox,
 def test_navigation_right_after_the_call_loses_no_sale(tab: Tab, box: FaultBox, shop: Shop, snippet: str) -> None:
     """On a visitor's first page, before the config has come."""
     box.delay = {"config": 0.2}
-    shop.page("/next", "<p>next</p>")
+    next_page = shop.page("/next", "<p>next</p>")
     thanks = shop.page(
         "/thanks",
         snippet + "<script>mtag('sale', null, {orderId: location.search.slice(1)}, ['1.00'])</script>"
-        "<script>(function go() { window.mtag && mtag.log ? location.href = '/next' : setTimeout(go) })()</script>",
+        "<script>(function go() { window.mtag && mtag.log ? location.href = '/next' + location.search : setTimeout(go) })()</script>",
     )
     for order in range(20):
         tab.open(f"{thanks}?{order}", wait="none")
-        tab.wait_until(f"location.pathname == '/next' || location.search != '?{order}' && 0")
-    box.wait(20)
+        tab.wait_for_address(f"{next_page}?{order}")
+    box.wait_events(20)
     assert len(box.known) == 20
 
 
@@ -125,9 +125,9 @@ def test_a_tab_closed_right_after_the_call_loses_no_sale(
     for order in range(3):
         tab = firefox.tab()
         tab.open(url)
-        tab.evaluate(f"mtag('sale', null, {{orderId: {order}}}, ['1.00'])")
+        tab.evaluate(f"mtag('sale', null, {{orderId: 'A-{order}'}}, ['1.00'])")
         tab.close()
-    box.wait(3)
+    box.wait_events(3)
     assert len(box.known) == 3
 
 
@@ -269,6 +269,21 @@ def test_a_page_back_from_the_back_forward_cache_sells_with_the_newest_click_and
         ("first", "c1"),
         ("second", "c2"),
     ]
+
+
+def test_a_consent_withdrawn_while_the_page_was_away_binds_the_restored_page(
+    tab: Tab, box: FaultBox, shop: Shop, snippet: str
+) -> None:
+    tab.open(shop.page("/", snippet) + "?clickId=c1")
+    tab.wait_until(COOKIE)
+    tab.evaluate("void addEventListener('pageshow', event => { window.restored = event.persisted })")
+    tab.open(shop.page("/privacy", snippet))
+    tab.evaluate("mtag('consent', 'denied')")
+    tab.back()
+    tab.wait_until("window.restored")
+    assert tab.call("sale", ORDER, ["1.00"]) == [False, {"code": "no_consent"}]
+    assert box.of("/v1/beacon") == []
+    assert tab.evaluate(STORED) == ["mtag.consent"]
 
 
 def test_a_reloaded_thank_you_page_without_an_order_id_is_one_sale(
