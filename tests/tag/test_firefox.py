@@ -111,7 +111,7 @@ def test_navigation_right_after_the_call_loses_no_sale(tab: Tab, box: FaultBox, 
         "<script>(function go() { window.mtag && mtag.log ? location.href = '/next' + location.search : setTimeout(go) })()</script>",
     )
     for order in range(20):
-        tab.open(f"{thanks}?{order}", wait="none")
+        tab.go(f"{thanks}?{order}")
         tab.wait_for_address(f"{next_page}?{order}")
     box.wait_events(20)
     assert len(box.known) == 20
