@@ -117,6 +117,17 @@ def test_navigation_right_after_the_call_loses_no_sale(tab: Tab, box: FaultBox, 
     assert len(box.known) == 20
 
 
+def test_a_page_left_before_the_answer_sends_it_by_beacon_as_well(
+    tab: Tab, box: FaultBox, shop: Shop, snippet: str
+) -> None:
+    box.delay = {"beacon": 0.5}
+    tab.open(shop.page("/", snippet))
+    tab.evaluate("mtag('sale', null, {orderId: 1}, ['1.00'])")
+    tab.open(shop.page("/next", "<p>next</p>"))
+    box.wait(2, method="POST")
+    assert len(box.events) == 1
+
+
 def test_a_tab_closed_right_after_the_call_loses_no_sale(
     firefox: Firefox, box: FaultBox, shop: Shop, snippet: str
 ) -> None:
