@@ -64,7 +64,7 @@ install_local_aws() {
   touch .venv-ministack/.installed
 }
 
-browser() {
+has_chromium() {
   local name
   for name in chromium chromium-browser google-chrome google-chrome-stable; do
     if command -v "$name" >/dev/null; then return 0; fi
@@ -72,10 +72,13 @@ browser() {
   return 1
 }
 
-# The browser is for the tests of the tag and the pages; mono and PHP are for the tests of the clients in those languages.
+has_firefox() { command -v firefox >/dev/null || command -v firefox-esr >/dev/null; }
+
+# The browsers are for the tests of the tag and the pages; mono and PHP are for the tests of the clients in those languages.
 install_system() {
   local missing=()
-  browser || missing+=(chromium)
+  has_chromium || missing+=(chromium)
+  has_firefox || missing+=(firefox-esr)
   command -v mcs >/dev/null || missing+=(mono-mcs)
   command -v mono >/dev/null || missing+=(mono-runtime)
   # Its HttpClient is a package of its own.
@@ -89,7 +92,7 @@ install_system() {
     export DEBIAN_FRONTEND=noninteractive
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2 ||
       die "$why, and the system's packages could not be installed (see above)."
-    browser || die "$why, and no Chromium stands on the PATH after installing it."
+    { has_chromium && has_firefox; } || die "$why, and not both browsers stand on the PATH after installing them."
   fi
   touch .venv/.system-packages
 }

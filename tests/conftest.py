@@ -78,6 +78,16 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(scope="session")
+def firefox_path() -> str:
+    """The installed Firefox; as for Chromium, without one there is nothing to show."""
+    for name in ("firefox", "firefox-esr"):
+        found = shutil.which(name)
+        if found:
+            return str(Path(found))
+    raise pytest.UsageError("no Firefox on the PATH: run `make setup`")
+
+
+@pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
     """The whole box as `box up` runs it, under a stage prefix as on AWS: `box.url` (prefix included),
     `box.keys`, `box.line`."""

@@ -4,7 +4,7 @@ import { config } from './config.js';
 import { cookie, put, store } from './store.js';
 
 const SAID = 'mtag.consent';
-let said = store[SAID];
+let said;
 let tcf;
 let listening;
 
@@ -26,6 +26,8 @@ export const permission = (then) => {
     });
   }
   const mode = config.consent;
+  // Read anew each time: it may have been said in another tab, or while this page stood in the back-forward cache.
+  said ||= store[SAID];
   const may = said
     ? +said
     : mode == 'off'
@@ -34,10 +36,12 @@ export const permission = (then) => {
         ? mode && 0
         : // A click is only ever stored where storing was permitted: it proves permission before the config has come.
           tcf ?? (mode != 'required' && (mode || storedClick()) ? 1 : tcf);
+  // Before the mode is known nothing is added, but what stands there is replaced: a no must not be lost with the page.
+  const kept = may || mode == 'granted' || (!mode && store[SAID]);
   if (may === 0) {
     for (const key in store) if (!key.indexOf('mtag.')) delete store[key];
     cookie('mtag=;max-age=0');
   }
-  if (said && (may || mode == 'granted')) put(SAID, said);
+  if (said && kept) said = put(SAID, said);
   return may;
 };

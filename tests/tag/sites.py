@@ -28,6 +28,27 @@ CONFIG: dict[str, Any] = {
     "cookieDomain": None,
 }
 
+# What shops' own scripts do to the browser's.
+BREAKAGE = {
+    "fetch throws": "window.fetch = () => { throw Error('broken') }",
+    "fetch gives nothing": "window.fetch = () => undefined",
+    "fetch is gone": "delete window.fetch; window.fetch = undefined",
+    "fetch and sendBeacon are gone": "window.fetch = undefined; Object.defineProperty(navigator, 'sendBeacon', {value: undefined})",
+    "JSON is overwritten": "JSON.stringify = () => 'broken'; JSON.parse = () => { throw Error('broken') }",
+    "JSON is gone": "window.JSON = undefined",
+    "arrays have a toJSON": "Array.prototype.toJSON = function () { return 'broken' }",
+    "array methods throw": "for (const name of Object.getOwnPropertyNames(Array.prototype)) "
+    "if (name != 'length' && name != 'constructor') Array.prototype[name] = () => { throw Error('broken') }",
+    "arrays have enumerable extras": "Array.prototype.last = function () {}; Array.prototype.version = 'x'",
+    "objects have enumerable extras": "Object.prototype.extend = function () {}",
+    "everything is frozen": "[Array, Object, Function, Promise, String, RegExp].forEach(one => "
+    "{ Object.freeze(one); Object.freeze(one.prototype) }); Object.freeze(JSON)",
+    "listeners throw": "window.addEventListener = () => { throw Error('broken') }",
+    "mtag is an element": "document.documentElement.id = 'mtag'",
+    "history is frozen": "Object.freeze(history)",
+    "performance is gone": "Object.defineProperty(window, 'performance', {value: undefined})",
+}
+
 
 @dataclass
 class Seen:
@@ -103,6 +124,15 @@ class FaultBox:
         deadline = time.monotonic() + seconds
         while len(found := self.of(path, method)) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} requests to {path}: {self.seen}"
+            time.sleep(0.01)
+        return found
+
+    def wait_events(self, count: int, seconds: float = 10) -> set[str]:
+        """At least `count` distinct event ids, in time. A page that is left before it has read the answer sends its sale once more, so a
+        number of requests says nothing about that of sales."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.events) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} events: {self.seen}"
             time.sleep(0.01)
         return found
 

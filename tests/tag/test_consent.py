@@ -85,6 +85,53 @@ def test_withdrawal_removes_everything_and_stops_the_tag(
     assert box.of("/v1/beacon") == []
 
 
+@pytest.mark.parametrize("mode", ["granted", "required"])
+def test_withdrawal_in_one_tab_binds_the_others(
+    page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str, mode: str
+) -> None:
+    box.config["consent"] = mode
+    url = shop.page("/", snippet)
+    page.goto(url + "?clickId=c1")
+    if mode == "required":
+        page.evaluate("mtag('consent', 'granted')")
+    page.wait_for_function("document.cookie.includes('mtag=c1')")
+    other = context.new_page()
+    other.goto(url)
+    other.wait_for_function("window.mtag && mtag.log")
+    other.evaluate("mtag('consent', 'denied')")
+    page.evaluate("mtag('sale', null, {orderId: 1}, ['1.00'])")
+    page.wait_for_timeout(400)
+    assert box.of("/v1/beacon") == []
+    # A no that is kept is kept by whichever tab looks at it.
+    assert page.evaluate(STORED) == (["mtag.consent"] if mode == "granted" else [])
+
+
+@pytest.mark.parametrize("said", ["before", "on that page"])
+def test_a_no_is_not_lost_with_a_page_that_is_left_before_the_config_comes(
+    page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str, said: str
+) -> None:
+    """A pinned tag carries no consent mode beside it."""
+    url = shop.page("/", snippet)
+    page.goto(url)
+    page.evaluate(f"mtag('consent', {str(said != 'before').lower()})")
+    page.wait_for_function("localStorage['mtag.consent']")
+    box.announce = False
+    box.delay = {"config": 5}
+    cdp = context.new_cdp_session(page)
+    cdp.send("Network.enable")
+    cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    page.goto(url)
+    page.wait_for_function("window.mtag && mtag.log")
+    if said != "before":
+        page.evaluate("mtag('consent', 'denied')")
+    box.announce = True
+    box.delay = {}
+    page.goto(shop.page("/thanks", snippet + SALE))
+    page.wait_for_function("window.got")
+    assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
+    assert box.of("/v1/beacon") == []
+
+
 def test_global_privacy_control_is_a_no_where_silence_would_be_a_yes(
     page: Page, box: FaultBox, shop: Shop, snippet: str
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.tag.conftest import Noise
-from tests.tag.sites import STUB, FaultBox, Shop
+from tests.tag.sites import BREAKAGE, STUB, FaultBox, Shop
 
 SALE = "<script>mtag('sale', (ok, result) => { window.got = [ok, result] }, {orderId: 1}, ['1.00'])</script>"
 
@@ -47,27 +47,6 @@ def test_where_the_script_has_no_nonce_the_page_goes_on_without_it(
     page.goto(shop.page("/", snippet + "<h1>thanks</h1>", {"Content-Security-Policy": "script-src 'nonce-n0'"}))
     assert page.inner_text("h1") == "thanks"
     assert box.seen == []
-
-
-BREAKAGE = {
-    "fetch throws": "window.fetch = () => { throw Error('broken') }",
-    "fetch gives nothing": "window.fetch = () => undefined",
-    "fetch is gone": "delete window.fetch; window.fetch = undefined",
-    "fetch and sendBeacon are gone": "window.fetch = undefined; Object.defineProperty(navigator, 'sendBeacon', {value: undefined})",
-    "JSON is overwritten": "JSON.stringify = () => 'broken'; JSON.parse = () => { throw Error('broken') }",
-    "JSON is gone": "window.JSON = undefined",
-    "arrays have a toJSON": "Array.prototype.toJSON = function () { return 'broken' }",
-    "array methods throw": "for (const name of Object.getOwnPropertyNames(Array.prototype)) "
-    "if (name != 'length' && name != 'constructor') Array.prototype[name] = () => { throw Error('broken') }",
-    "arrays have enumerable extras": "Array.prototype.last = function () {}; Array.prototype.version = 'x'",
-    "objects have enumerable extras": "Object.prototype.extend = function () {}",
-    "everything is frozen": "[Array, Object, Function, Promise, String, RegExp].forEach(one => "
-    "{ Object.freeze(one); Object.freeze(one.prototype) }); Object.freeze(JSON)",
-    "listeners throw": "window.addEventListener = () => { throw Error('broken') }",
-    "mtag is an element": "document.documentElement.id = 'mtag'",
-    "history is frozen": "Object.freeze(history)",
-    "performance is gone": "Object.defineProperty(window, 'performance', {value: undefined})",
-}
 
 
 @pytest.mark.parametrize("breakage", BREAKAGE)
