@@ -1,4 +1,4 @@
-"""Starts ministack with the two calls that Chalice deploys an API with, ImportRestApi and PutRestApi, which it lacks.
+"""Starts ministack with the two calls that Chalice deploys an API with, ImportRestApi and PutRestApi, which it lacks, and in a hurry.
 
 Run by ministack's own Python, which has nothing of the box. What it lacks is put together from what it has: its CloudFormation
 imports OpenAPI documents already.
@@ -8,6 +8,22 @@ import json
 from typing import Any
 
 from ministack.services import apigateway_v1 as gateway  # type: ignore[import-not-found]
+from ministack.services import eventbridge, lambda_svc
+
+# Chalice looks every 5 s whether a function is ready. Ministack plays AWS's delay before it says so, but runs the new code at once:
+# without the delay a deployment of eight functions does not stand still eight times.
+lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.0
+# `rate(1 minute)` is AWS's shortest. Here such a minute is a quarter, so that a test that needs a schedule waits for it no longer.
+eventbridge._SCHEDULER_TICK_INTERVAL = 1
+_in_seconds = eventbridge._parse_rate_seconds
+
+
+def _quartered(expression: str) -> float | None:
+    seconds: int | None = _in_seconds(expression)
+    return None if seconds is None else seconds / 4
+
+
+eventbridge._parse_rate_seconds = _quartered
 
 _ministacks_own = gateway.handle_request
 
