@@ -4,9 +4,16 @@ Run by ministack's own Python, which has nothing of the box. What it lacks is pu
 imports OpenAPI documents already.
 """
 
+import hashlib
 import json
+import tempfile
+import threading
+import types
+import zipfile
+from pathlib import Path
 from typing import Any
 
+from ministack.core import lambda_runtime  # type: ignore[import-not-found]
 from ministack.services import apigateway_v1 as gateway  # type: ignore[import-not-found]
 from ministack.services import eventbridge, lambda_svc
 
@@ -24,6 +31,27 @@ def _quartered(expression: str) -> float | None:
 
 
 eventbridge._parse_rate_seconds = _quartered
+
+
+class _Once(zipfile.ZipFile):
+    """Ministack unpacks 70 MB for every process it starts, and each compiles them. Here what is in a bundle is unpacked once, and
+    the processes that run it are led there; the first leaves its bytecode to the others."""
+
+    _one_at_a_time = threading.Lock()
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:
+        assert self.filename is not None and path is not None
+        shared = Path(tempfile.gettempdir()) / hashlib.sha256(Path(self.filename).read_bytes()).hexdigest()
+        with self._one_at_a_time:
+            if not shared.exists():
+                unfinished = shared.with_suffix(".part")
+                super().extractall(unfinished, members, pwd)
+                unfinished.rename(shared)
+        Path(path).rmdir()
+        Path(path).symlink_to(shared)
+
+
+lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": _Once})
 
 _ministacks_own = gateway.handle_request
 
