@@ -5,8 +5,9 @@
 
 import secrets
 import time
+from copy import copy
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from chalicelib.settings import Settings, settings
 
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from chalicelib.adapters.stores.transactions import TransactionStore
     from chalicelib.adapters.stores.vouchers import VoucherStore
     from chalicelib.domain.config import Config
+    from chalicelib.domain.lanes import Lanes
 
 
 class Box:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.lanes: Lanes | None = None
+        """Which keys share the outbox, where this is one of them: see `as_key`."""
 
     def now(self) -> int:
         """Milliseconds since 1970 UTC."""
@@ -147,10 +151,23 @@ class Box:
         return tuple(url.strip() for url in parameter(self.settings, "rpc-urls").split(",") if url.strip())
 
     @cached_property
-    def signer(self) -> "Signer":
+    def signers(self) -> "tuple[Signer, ...]":
+        """One for each key that the config asks for. Raises SignerRefused."""
         from chalicelib.adapters import signers
 
-        return signers.build(self.config.signer.kind, self.config.network.chain_id, self.settings)
+        return signers.build(self.config.signer, self.config.network.chain_id, self.settings)
+
+    @cached_property
+    def signer(self) -> "Signer":
+        """The first, where this box is not one of its keys."""
+        return self.signers[0]
+
+    def as_key(self, signer: "Signer", lanes: "Lanes | None" = None) -> Self:
+        """This box as one of its keys: its stores and its clock, and that key's share of the outbox; without lanes, no share."""
+        box = copy(self)
+        box.signer = signer
+        box.lanes = lanes
+        return box
 
     @cached_property
     def _tables_are_bound(self) -> bool:

@@ -23,15 +23,16 @@ class Settings:
     """Endpoint of an embedded DynamoDB; None means AWS."""
     rpc_urls: tuple[str, ...]
     """RPC endpoints in order of preference; empty means they are in the parameter store."""
-    signer_key_file: Path | None
-    """Where the `local` signer keeps its key; only a local box has one."""
-    kms_key_id: str | None
+    signer_key_files: tuple[Path, ...]
+    """Where the `local` signer keeps its keys; only a local box has any."""
+    kms_key_ids: tuple[str, ...]
+    """The `kms` signer's keys, in the order of their lanes; names, ids or ARNs."""
     parameter_path: str
     """Prefix of this box's secrets in the parameter store, e.g. `/merchant-box/demo`."""
     conversions_stream: str
     """The ARN of the conversions table's stream; refused empty when packaging for AWS (`box config check`)."""
-    signer_address: str | None
-    """Public address of the operational key, so that nothing has to load the key to show it."""
+    signer_addresses: tuple[str, ...]
+    """Public addresses of the operational keys, in the order of the keys, so that nothing has to load a key to show it."""
     allow_private_postbacks: bool = False
     """Lets postbacks go to loopback and private addresses: for a local box and the tests, never on AWS."""
     crash_at: str | None = None
@@ -39,30 +40,39 @@ class Settings:
     function: str | None = None
     """The Lambda function this runs as; None on any other machine."""
 
+    @property
+    def signer_address(self) -> str | None:
+        """The first key's."""
+        return next(iter(self.signer_addresses), None)
+
 
 @cache
 def settings() -> Settings:
     merchant = os.environ.get("MERCHANT", "demo")
     prefix = os.environ.get("TABLE_PREFIX", f"merchant-box-{merchant}")
-    key_file = os.environ.get("SIGNER_KEY_FILE")
     return Settings(
         merchant=merchant,
         config_file=Path(os.environ.get("CONFIG_FILE") or _bundled_config(merchant)),
         table_prefix=prefix,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1",
         dynamodb_url=os.environ.get("DYNAMODB_URL") or None,
-        rpc_urls=tuple(url for url in os.environ.get("RPC_URLS", "").split(",") if url),
-        signer_key_file=Path(key_file) if key_file else None,
-        kms_key_id=os.environ.get("KMS_KEY_ID") or None,
+        rpc_urls=_listed("RPC_URLS"),
+        signer_key_files=tuple(map(Path, _listed("SIGNER_KEY_FILE"))),
+        kms_key_ids=_listed("KMS_KEY_ID"),
         parameter_path=os.environ.get("PARAMETER_PATH", f"/merchant-box/{merchant}"),
         conversions_stream=os.environ.get(
             "CONVERSIONS_STREAM_ARN", f"arn:aws:dynamodb:local:000000000000:table/{prefix}-conversions/stream/local"
         ),
-        signer_address=os.environ.get("SIGNER_ADDRESS"),
+        signer_addresses=_listed("SIGNER_ADDRESS"),
         allow_private_postbacks=os.environ.get("ALLOW_PRIVATE_POSTBACKS") == "1",
         crash_at=os.environ.get("CRASH_AT"),
         function=os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
     )
+
+
+def _listed(name: str) -> tuple[str, ...]:
+    """By commas."""
+    return tuple(part for part in os.environ.get(name, "").split(",") if part)
 
 
 def _bundled_config(merchant: str) -> Path:

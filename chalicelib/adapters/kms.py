@@ -17,8 +17,8 @@ _POINT_BYTES = 64
 
 
 class KmsSigner:
-    def __init__(self, settings: Settings, client: Any = None) -> None:
-        self._key_id = settings.kms_key_id
+    def __init__(self, settings: Settings, key_id: str, client: Any = None) -> None:
+        self._key_id = key_id
         self._client = client or boto3.client("kms", region_name=settings.region)
 
     @cached_property

@@ -4,12 +4,16 @@
 parameter store; `kms` never shows the key to anybody.
 """
 
+import logging
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 from eth_account import Account
 
+from chalicelib.domain import config
 from chalicelib.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PRIVATE_CHAINS = (31337, 1337)
 """Chain ids of development networks; anything else counts as public."""
@@ -54,21 +58,33 @@ class KeySigner:
         raise TypeError("a signer's key is not to be copied")
 
 
-def build(kind: str, chain_id: int, settings: Settings) -> Signer:
-    """The signer that the config names. Raises SignerRefused."""
-    if kind == "local":
+def build(wanted: config.Signer, chain_id: int, settings: Settings) -> tuple[Signer, ...]:
+    """A signer for each key that the config asks for, as far as they are provisioned; no two of the same key. Raises SignerRefused."""
+    made = {signer.address: signer for signer in _made(wanted, chain_id, settings)}
+    if not made:
+        raise SignerRefused("no key is provisioned to sign with: run `box provision`")
+    if len(made) < wanted.keys:
+        log.warning(
+            "the config asks for %d signer keys, %d are provisioned: run `box provision`", wanted.keys, len(made)
+        )
+    return tuple(made.values())
+
+
+def _made(wanted: config.Signer, chain_id: int, settings: Settings) -> list[Signer]:
+    if wanted.kind == "local":
         if chain_id not in PRIVATE_CHAINS:
             raise SignerRefused(f"the local signer is for a private network, not chain {chain_id}: use keystore or kms")
-        if settings.signer_key_file is None:
+        if not settings.signer_key_files:
             raise SignerRefused("the local signer needs SIGNER_KEY_FILE; `box up` sets it")
-        return KeySigner(_key_in(settings.signer_key_file))
-    if kind == "keystore":
+        return [KeySigner(key) for key in map(_key_in, settings.signer_key_files[: wanted.keys])]
+    if wanted.kind == "keystore":
         from chalicelib.adapters import keystore
 
-        return KeySigner(keystore.private_key(settings))
+        provisioned = max(1, min(wanted.keys, len(settings.signer_addresses)))
+        return [KeySigner(keystore.private_key(settings, number)) for number in range(1, provisioned + 1)]
     from chalicelib.adapters.kms import KmsSigner
 
-    return KmsSigner(settings)
+    return [KmsSigner(settings, key) for key in settings.kms_key_ids[: wanted.keys]]
 
 
 def _key_in(file: Path) -> bytes:

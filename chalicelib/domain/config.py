@@ -115,6 +115,8 @@ class Network(Strict, frozen=True):
 class Signer(Strict, frozen=True):
     kind: Literal["local", "keystore", "kms"]
     """`local` keeps its key in a file and is refused on any public network."""
+    keys: Annotated[int, Meta(ge=1, le=16)] = 1
+    """How many keys sign in parallel. One carries 16 transactions at a time; see docs/scale.md for when that is not enough."""
 
 
 class Config(Strict, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from functools import partial
 from typing import Any
 
 from chalicelib.adapters.contract import encode_anchor
@@ -12,7 +13,7 @@ from chalicelib.domain.click import Click
 from chalicelib.domain.commitment import canonical, commit_private
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.payload import rfc3339
-from chalicelib.services import pause, record
+from chalicelib.services import lanes, pause, record
 from chalicelib.services.draft import Draft
 from chalicelib.services.turn import Turn, in_turn
 
@@ -25,7 +26,8 @@ MAX_CLICKS = 2_000
 def anchor(box: Box) -> int:
     """Anchor the clicks that wait once the oldest has waited for the config's period. Returns how many; 0 when another process holds the
     key or the signer is paused."""
-    return in_turn(box, lambda turn: _anchor(box, turn), 0) if _due(box) else 0
+    lane = next(iter(lanes.lanes(box)), None) if _due(box) else None
+    return 0 if lane is None else in_turn(lane, partial(_anchor, lane), 0)
 
 
 def _due(box: Box) -> list[Click]:

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from chalicelib.adapters.network import NoAnswer
 from chalicelib.bootstrap import Box
-from chalicelib.services import compare, pause
-from chalicelib.services.follow import View, follow, look
-from chalicelib.services.record import SIGNERS, send_due
+from chalicelib.services import compare, lanes, pause
+from chalicelib.services.follow import follow, look
+from chalicelib.services.record import send_now
 from chalicelib.services.turn import Turn, in_turn
 
 REPORT = "network-report"
@@ -19,7 +19,8 @@ REPORT_MS = 5_000
 class Report(Struct, rename="camel", kw_only=True):
     """What the confirmer last saw, for /v1/status: times in milliseconds, balance in wei.
 
-    `differences` counts the conversions whose commission the contract computed otherwise than the box.
+    `balance` is that of the poorest key, `inFlight` counts those of all keys; `differences` counts the conversions whose commission the
+    contract computed otherwise than the box.
     """
 
     at: int
@@ -34,11 +35,15 @@ class Report(Struct, rename="camel", kw_only=True):
 
 
 def confirm(box: Box) -> int:
-    """Look after every open transaction. Returns how many changed their state; 0 while another process holds the key."""
-    changed = in_turn(box, lambda turn: _confirm(box, turn), 0)
-    for earlier in set(box.state.read(SIGNERS, list[str]) or []) - {box.signer.address}:
+    """Look after every open transaction. Returns how many changed their state; 0 while other processes hold the keys."""
+    changed = sum(in_turn(key, partial(_follow, key), 0) for key in lanes.keys(box))
+    for earlier in lanes.earlier_signers(box):
         if box.transactions.open(earlier):
             changed += in_turn(box, partial(_follow_earlier, box, earlier), 0, earlier)
+    if changed or _report_is_old(box):
+        _write_report(box)
+    if changed:
+        send_now(box)
     return changed
 
 
@@ -46,44 +51,48 @@ def _follow_earlier(box: Box, signer: str, _: Turn) -> int:
     return follow(box, look(box, signer))
 
 
-def _confirm(box: Box, turn: Turn) -> int:
+def _follow(key: Box, _: Turn) -> int:
     try:
-        view = look(box)
-        changed = follow(box, view)
-        if changed or _report_is_old(box):
-            _write_report(box, view)
+        return follow(key)
     except NoAnswer as silence:
-        _report_silence(box, silence)
+        _report_silence(key, silence)
         raise
-    if changed:
-        send_due(box, turn)
-    return changed
 
 
 def _report_is_old(box: Box) -> bool:
     """A report reads every slot of the outbox; a local box, which looks each second, need not write one each time."""
     kept = box.state.read(REPORT, Report)
-    if kept is None or kept.rpc != "ok" or kept.paused != pause.cause(box):
+    if kept is None or kept.rpc != "ok" or kept.paused != _paused(box):
         return True
     return box.now() - kept.at >= REPORT_MS
 
 
-def _write_report(box: Box, view: View) -> None:
-    address = box.signer.address
+def _write_report(box: Box) -> None:
     waiting = box.conversions.outbox(limit=1)
+    try:
+        view = look(box)
+        balances = [box.network.balance(signer.address) for signer in box.signers]
+    except NoAnswer as silence:
+        _report_silence(box, silence)
+        return
     box.state.write(
         REPORT,
         Report(
             at=box.now(),
             head=view.latest.number,
             final=view.final,
-            balance=str(box.network.balance(address)),
-            in_flight=len(box.transactions.open(address)),
-            paused=pause.cause(box),
+            balance=str(min(balances)),
+            in_flight=sum(len(box.transactions.open(signer.address)) for signer in box.signers),
+            paused=_paused(box),
             oldest_unsent=waiting[0][0] if waiting else None,
             differences=len(compare.differences(box)),
         ),
     )
+
+
+def _paused(box: Box) -> pause.Cause | None:
+    """Why one of the keys waits, the first that does."""
+    return next((cause for key in lanes.keys(box) if (cause := pause.cause(key)) is not None), None)
 
 
 def _report_silence(box: Box, silence: NoAnswer) -> None:

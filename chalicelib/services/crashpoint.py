@@ -8,6 +8,8 @@ import os
 from chalicelib.settings import settings
 
 POINTS = (
+    "after-lanes-changed",
+    "before-lanes-settled",
     "before-reserve",
     "after-reserve",
     "amid-claims",

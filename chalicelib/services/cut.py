@@ -1,6 +1,7 @@
 """Which conversions go into the next call: one look at the outbox, handed out batch by batch."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
@@ -21,7 +22,9 @@ class Waiting:
         self._size = box.config.network.batch_size
         self._queues: dict[Operation, list[tuple[int, Conversion]]] = {operation: [] for operation in ORDER}
         self._known: dict[str, Conversion] = {}
-        found = box.conversions.outbox(limit=batches * self._size)
+        assert box.lanes is not None, "only a key with a lane has something to send"
+        share = partial(box.lanes.slots, box.signer.address)
+        found = box.conversions.outbox(limit=batches * self._size, share=share)
         self.is_cut_short = len(found) >= batches * self._size
         """Whether there may be more than this look reached."""
         settled = _settled(box, [conversion for _, conversion in found if conversion.entries])

@@ -46,6 +46,17 @@ def begin(box: Box, why: Cause) -> None:
         box.state.write(_state(box), Pause(why, box.now()))
 
 
+def begin_if_unfit(box: Box) -> bool:
+    """Whether the key may not act or cannot pay, asked of the network; then it is paused. Raises NoAnswer."""
+    if _is_revoked(box):
+        begin(box, "key_revoked")
+        return True
+    if _lacks_funds(box):
+        begin(box, "out_of_funds")
+        return True
+    return False
+
+
 def for_refusal(box: Box, refusal: Reverted) -> bool:
     """Whether the contract refuses the signer rather than what it sends; then signing is paused."""
     named = decode_error(refusal.data)

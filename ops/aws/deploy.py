@@ -51,7 +51,7 @@ def deploy(
         known = secrets.read(Names(merchant), secrets.RPC_URLS) is not None
         provision(project, merchant, say, rpc_urls=None if known else rpc_urls)
     config = config_of(project, merchant)
-    stage = read_stage(project, merchant, config.signer.kind)
+    stage = read_stage(project, merchant, config.signer)
     assert stage is not None, "checked above"
     before = releases.last(project, merchant)
     say(f"{merchant}: chalice deploy")

@@ -26,9 +26,9 @@ class Names:
         """The path of the box's secrets in the parameter store."""
         return f"/merchant-box/{self.merchant}"
 
-    @property
-    def key_alias(self) -> str:
-        return f"alias/{self.prefix}-signer"
+    def key_alias(self, number: int = 1) -> str:
+        """Of the `number`th signing key, from 1."""
+        return f"alias/{self.prefix}-signer" + ("" if number == 1 else f"-{number}")
 
     def function(self, name: str) -> str:
         """Chalice names the REST handler's function after the stage alone, but its role like the others'."""

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.adapters.keystore import parameters
+from chalicelib.domain.config import Signer
 from ops.aws.functions import Function
 from ops.aws.names import Names
 
@@ -31,7 +33,7 @@ STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStrea
 class Access:
     """`tables`: what it does to the items of each; the indexes of a table may be queried where the table may.
 
-    `parameters` are names under the box's path in the parameter store; `signs` = may use the KMS key.
+    `parameters` are names under the box's path in the parameter store; `signs` = may use the signing keys: KMS's, or read the keystores.
     """
 
     tables: dict[str, str] = field(default_factory=dict)
@@ -45,9 +47,9 @@ _SIGNING = Access(
         "conversions": "get put batchGet query",
         "transactions": "get put batchGet query",
         "agreements": "get",
-        "state": "get put update",
+        "state": "get put update check",
     },
-    parameters=("rpc-urls", "keystore", "keystore-password"),
+    parameters=("rpc-urls",),
     signs=True,
 )
 
@@ -102,22 +104,24 @@ class Place:
 
     region: str = "*"
     account: str = "*"
-    key_arn: str | None = None
+    key_arns: tuple[str, ...] = ()
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
 
-def policy(names: Names, function: Function, signer: str, place: Place) -> dict[str, Any]:
-    """The IAM policy of one function. `signer` is the config's signer kind: without KMS nobody may use a key."""
+def policy(names: Names, function: Function, signer: Signer, place: Place) -> dict[str, Any]:
+    """The IAM policy of one function. `signer` is the config's: without KMS nobody may use a key."""
     access = access_of(function.name)
     statements = [_logs(names, function, place)]
     statements += [_items(names, place, table, actions) for table, actions in sorted(access.tables.items())]
     if function.kind == "stream":
         statements += _stream(names, place)
-    if access.signs and signer == "kms":
-        statements.append(_key(names, place))
-    wanted = [name for name in access.parameters if signer == "keystore" or not name.startswith("keystore")]
+    if access.signs and signer.kind == "kms":
+        statements.append(_keys(names, place, signer.keys))
+    wanted = [*access.parameters]
+    if access.signs and signer.kind == "keystore":
+        wanted += [name for number in range(1, signer.keys + 1) for name in parameters(number)]
     if wanted:
         resources = [place.arn("ssm", f"parameter{names.parameters}/{name}") for name in wanted]
         statements.append({"Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": resources})
@@ -149,15 +153,16 @@ def _stream(names: Names, place: Place) -> list[dict[str, Any]]:
     ]
 
 
-def _key(names: Names, place: Place) -> dict[str, Any]:
-    """By its ARN once it is known; before that, any key as long as it bears this box's alias."""
+def _keys(names: Names, place: Place, keys: int) -> dict[str, Any]:
+    """By their ARNs once they are known; before that, any key as long as it bears an alias of this box."""
     grant: dict[str, Any] = {
         "Effect": "Allow",
         "Action": ["kms:GetPublicKey", "kms:Sign"],
-        "Resource": [place.key_arn or place.arn("kms", "key/*")],
+        "Resource": [*(place.key_arns or [place.arn("kms", "key/*")])],
     }
-    if place.key_arn is None:
-        grant["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": names.key_alias}}
+    if not place.key_arns:
+        aliases = [names.key_alias(number) for number in range(1, keys + 1)]
+        grant["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
     return grant
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from chalicelib.adapters.keystore import parameters
 from chalicelib.domain.config import Config, parse
 from ops.aws import secrets, stack
 from ops.aws.clients import account, region
 from ops.aws.names import Names
+from ops.aws.signing_keys import kms_address, kms_key
 from ops.aws.stack import Change, Say
 from ops.aws.template import template
 from ops.boxes.output import Failed, WrongInput
@@ -23,7 +24,8 @@ LOW_BALANCE_GWEI = 10_000_000
 class Provisioned:
     merchant: str
     changes: list[Change]
-    signer: str
+    signers: tuple[str, ...]
+    """Addresses of the operational keys."""
     stream: str
     secrets: list[str] = field(default_factory=list)
     """Names of the parameters written now, never their values."""
@@ -41,7 +43,7 @@ def provision(
     """`rpc_urls`, by commas, are put into the parameter store; needed the first time. Raises WrongInput, Failed, PartFailed."""
     config = config_of(project, merchant)
     names = Names(merchant)
-    stage = read_stage(project, merchant, config.signer.kind)
+    stage = read_stage(project, merchant, config.signer)
     if stage is None:
         raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")
     _same_account(stage)
@@ -49,20 +51,20 @@ def provision(
     changes = stack.bring_to(names.prefix, made, {"merchant-box": merchant}, say, dry_run=dry_run)
     if dry_run:
         return Provisioned(
-            merchant, changes, stage.signer_address, stage.conversions_stream, _missing_secrets(names, config)
+            merchant, changes, stage.signer_addresses, stage.conversions_stream, _missing_secrets(names, config)
         )
     outputs = stack.outputs(names.prefix)
     written = _put_secrets(names, config, rpc_urls)
     stage = replace(
         stage,
         conversions_stream=outputs["ConversionsStream"],
-        key_arn=_key_in_use(names) if config.signer.kind == "kms" else "",
+        key_arns=_kms_keys(names, config.signer.keys) if config.signer.kind == "kms" else (),
         region=region(),
         account=account(),
     )
-    stage = replace(stage, signer_address=_signer_address(names, config, stage))
+    stage = replace(stage, signer_addresses=_signer_addresses(names, config, stage))
     write_stage(project, stage)
-    return Provisioned(merchant, changes, stage.signer_address, stage.conversions_stream, written)
+    return Provisioned(merchant, changes, stage.signer_addresses, stage.conversions_stream, written)
 
 
 def config_of(project: Project, merchant: str) -> Config:
@@ -89,7 +91,8 @@ def _same_account(stage: Stage) -> None:
 
 
 def _missing_secrets(names: Names, config: Config) -> list[str]:
-    wanted = [secrets.RPC_URLS] + ([secrets.KEYSTORE, secrets.PASSWORD] if config.signer.kind == "keystore" else [])
+    keystores = config.signer.keys if config.signer.kind == "keystore" else 0
+    wanted = [secrets.RPC_URLS, *(name for number in range(1, keystores + 1) for name in parameters(number))]
     return [name for name in wanted if secrets.read(names, name) is None]
 
 
@@ -101,36 +104,23 @@ def _put_secrets(names: Names, config: Config, rpc_urls: str | None) -> list[str
         written.append(secrets.RPC_URLS)
     elif secrets.RPC_URLS in missing:
         raise WrongInput("give the network's RPC address once: --rpc https://… (it is kept in the parameter store)")
-    if secrets.KEYSTORE in missing:
-        keystore, password, _ = secrets.new_keystore()
-        secrets.put(names, secrets.PASSWORD, password)
-        secrets.put(names, secrets.KEYSTORE, keystore)
-        written += [secrets.PASSWORD, secrets.KEYSTORE]
+    for file, password in map(parameters, range(1, config.signer.keys + 1)):
+        if file in missing:
+            secrets.put_keystore(names, file, password)
+            written += [password, file]
     return written
 
 
-def _key_in_use(names: Names) -> str:
-    """The ARN behind the alias: after a rotation that is another key than the one the stack made."""
-    from ops.aws.clients import client
-
-    return str(client("kms").describe_key(KeyId=names.key_alias)["KeyMetadata"]["Arn"])
+def _kms_keys(names: Names, keys: int) -> tuple[str, ...]:
+    """The ARNs behind the aliases: after a rotation another key than the stack's. Of the further ones, each that is missing is made."""
+    return tuple(kms_key(names, names.key_alias(number)) for number in range(1, keys + 1))
 
 
-def _signer_address(names: Names, config: Config, stage: Stage) -> str:
-    """The public address of the operational key."""
+def _signer_addresses(names: Names, config: Config, stage: Stage) -> tuple[str, ...]:
+    """The public addresses of the operational keys."""
     if config.signer.kind == "keystore":
-        kept = secrets.read(names, secrets.KEYSTORE)
-        assert kept is not None, "written above"
-        return secrets.keystore_address(kept)
+        kept = [secrets.read(names, parameters(number)[0]) for number in range(1, config.signer.keys + 1)]
+        return tuple(secrets.keystore_address(text) for text in kept if text is not None)
     if config.signer.kind == "kms":
-        return kms_address(stage.key_arn)
-    return stage.signer_address
-
-
-def kms_address(key: str) -> str:
-    from eth_keys.datatypes import PublicKey
-
-    from ops.aws.clients import client
-
-    der: Any = client("kms").get_public_key(KeyId=key)["PublicKey"]
-    return str(PublicKey(der[-64:]).to_checksum_address())
+        return tuple(map(kms_address, stage.key_arns))
+    return stage.signer_addresses

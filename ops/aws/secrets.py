@@ -8,7 +8,7 @@ import secrets
 from ops.aws.clients import client
 from ops.aws.names import Names
 
-KEYSTORE, PASSWORD, RPC_URLS = "keystore", "keystore-password", "rpc-urls"
+RPC_URLS = "rpc-urls"
 
 
 def read(names: Names, name: str) -> str | None:
@@ -34,6 +34,14 @@ def remove_all(names: Names) -> int:
 def _all(names: Names) -> list[dict[str, str]]:
     pages = client("ssm").get_paginator("get_parameters_by_path").paginate(Path=names.parameters, Recursive=True)
     return [parameter for page in pages for parameter in page["Parameters"]]
+
+
+def put_keystore(names: Names, file: str, password: str) -> str:
+    """Make a key and keep it in these two parameters, the password first: a file without one could never be opened. Its address."""
+    keystore, made, address = new_keystore()
+    put(names, password, made)
+    put(names, file, keystore)
+    return address
 
 
 def new_keystore() -> tuple[str, str, str]:

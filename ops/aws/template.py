@@ -148,7 +148,7 @@ def _key(names: Names) -> dict[str, Resource]:
         },
         "SignerAlias": {
             "Type": "AWS::KMS::Alias",
-            "Properties": {"AliasName": names.key_alias, "TargetKeyId": {"Ref": "SignerKey"}},
+            "Properties": {"AliasName": names.key_alias(), "TargetKeyId": {"Ref": "SignerKey"}},
         },
     }
 

@@ -51,7 +51,7 @@ def _is_time_zone(name: str) -> bool:
 def _stage_mistakes(project: Project, config: Config) -> Iterator[ConfigError]:
     merchant = config.merchant.id
     where = f"$.stages.{merchant}"
-    stage = read_stage(project, merchant, config.signer.kind)
+    stage = read_stage(project, merchant, config.signer)
     if stage is None:
         yield ConfigError(STAGES, where, "the merchant has no stage", f"Run `box new {merchant} --keep-config`")
         return

@@ -49,9 +49,10 @@ def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int, dry_ru
         if done.secrets:
             click.echo(f"{'missing' if dry_run else 'written'} in the parameter store: {', '.join(done.secrets)}")
         if not dry_run:
-            click.echo(
-                f"signer {done.signer}: fund it and let the merchant's account authorise it (`box signer show {merchant}`)"
-            )
+            for address in done.signers:
+                click.echo(
+                    f"signer {address}: fund it and let the merchant's account authorise it (`box signer show {merchant}`)"
+                )
 
     show({**asdict(done), "dryRun": dry_run}, as_json, people)
 

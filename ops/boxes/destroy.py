@@ -45,7 +45,7 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
     from ops.aws.bundle import run_chalice
     from ops.aws.names import Names
     from ops.aws.provision import config_of
-    from ops.aws.rotation import retire_keys
+    from ops.aws.signing_keys import retire_keys
     from ops.boxes import transfer
     from ops.boxes.opened import open_box
     from ops.boxes.stages import remove_stage

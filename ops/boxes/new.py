@@ -111,8 +111,8 @@ def create(project: Project, merchant: str, architecture: str, answers: dict[str
         raise WrongInput("\n".join(str(mistake) for mistake in mistakes))
     if answers is not None:
         write(file, text)
-    known = read_stage(project, merchant, config.signer.kind)
-    stage = known or Stage(merchant, config.signer.kind, architecture)
+    known = read_stage(project, merchant, config.signer)
+    stage = known or Stage(merchant, config.signer, architecture)
     write_stage(project, stage)
     return {
         "merchant": merchant,

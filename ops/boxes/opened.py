@@ -21,7 +21,7 @@ def open_box(project: Project, merchant: str) -> Box:
     from ops.aws.provision import config_of
 
     config = config_of(project, merchant)
-    stage = read_stage(project, merchant, config.signer.kind)
+    stage = read_stage(project, merchant, config.signer)
     local = os.environ.get("DYNAMODB_URL") or None
     if stage is None and local is None:
         raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -34,23 +35,18 @@ def signer() -> None:
 @json_option
 @explains_failures
 def show_signer(merchant: str, as_json: bool) -> None:
-    """Address, funds, and until when the merchant's account lets it act.
+    """Each key's address, funds, and until when the merchant's account lets it act.
 
     Example: box signer show acme
     """
-    found = state(open_box(Project(), merchant))
-
-    def people() -> None:
-        for key, value in found.items():
-            click.echo(f"{key:16} {value}")
-
-    show(found, as_json, people)
+    box = open_box(Project(), merchant)
+    found = [state(box, address) for address in _addresses(box)]
+    _show_each(found, as_json, lambda one: "\n".join(f"{key:16} {value}" for key, value in one.items()))
 
 
-def state(box: Box) -> dict[str, Any]:
+def state(box: Box, address: str) -> dict[str, Any]:
     from chalicelib.domain.payload import rfc3339
 
-    address = _address(box)
     expiry = _views(box).key_expiry(box.config.merchant.account, address)
     return {
         "merchant": box.config.merchant.id,
@@ -66,7 +62,9 @@ def state(box: Box) -> dict[str, Any]:
 @signer.command()
 @click.argument("merchant")
 @click.option("--days", type=click.IntRange(1, 3650), default=AUTHORISED_DAYS, show_default=True)
-@click.option("--address", metavar="0x…", help="Another key than the one in use: the next one, before a rotation.")
+@click.option(
+    "--address", metavar="0x…", help="This key alone, also one not in use yet: the next one, before a rotation."
+)
 @keystore_option
 @password_option
 @print_option
@@ -81,15 +79,16 @@ def authorise(
     only_print: bool,
     as_json: bool,
 ) -> None:
-    """Let the operational key act for the merchant's account, until then and no longer. Signed by the merchant's account.
+    """Let the operational keys act for the merchant's account, until then and no longer. Signed by the merchant's account.
 
     Example: box signer authorise acme --keystore merchant-key.json --days 365
     """
     from chalicelib.adapters.contract import encode_authorise
 
     box = open_box(Project(), merchant)
-    data = encode_authorise(address or _address(box), int(time.time()) + days * 86_400)
-    _by_merchant(box, data, keystore, password_file, only_print, as_json)
+    until = int(time.time()) + days * 86_400
+    calls = {key: encode_authorise(key, until) for key in ([address] if address else _addresses(box))}
+    _by_merchant(box, calls, keystore, password_file, only_print, as_json)
 
 
 @signer.command()
@@ -116,7 +115,8 @@ def revoke(
     from chalicelib.adapters.contract import encode_revoke
 
     box = open_box(Project(), merchant)
-    _by_merchant(box, encode_revoke(address or _address(box)), keystore, password_file, only_print, as_json)
+    revoked = address or _only_address(box)
+    _by_merchant(box, {revoked: encode_revoke(revoked)}, keystore, password_file, only_print, as_json)
 
 
 @signer.command()
@@ -130,7 +130,7 @@ def revoke(
 def fund(
     merchant: str, amount: str, address: str | None, keystore: Path | None, password_file: Path | None, as_json: bool
 ) -> None:
-    """Send the operational key what it pays its gas with, from any account.
+    """Send each operational key what it pays its gas with, from any account.
 
     Example: box signer fund acme --amount 0.05 --keystore treasury.json
     """
@@ -138,19 +138,24 @@ def fund(
     wei = int(Decimal(amount) * COIN)
     if wei <= 0:
         raise WrongInput(f"'{amount}': an amount above 0")
-    to = address or _address(box)
     payer = open_account(keystore, password_file, box.settings.signer_address)
-    receipt = payer.send(_rpc_url(box), to, value=wei)
-    answer = {"transaction": receipt["transactionHash"], "address": to, "balance": _coins(box.network.balance(to))}
-    show(answer, as_json, lambda: click.echo(f"{to} has {answer['balance']}"))
+    answers = []
+    for to in [address] if address else _addresses(box):
+        receipt = payer.send(_rpc_url(box), to, value=wei)
+        balance = _coins(box.network.balance(to))
+        answers.append({"transaction": receipt["transactionHash"], "address": to, "balance": balance})
+    _show_each(answers, as_json, lambda answer: f"{answer['address']} has {answer['balance']}")
 
 
 @signer.command()
 @click.argument("merchant")
+@click.option(
+    "--key", "number", type=click.IntRange(1), default=1, show_default=True, help="Which, where several sign."
+)
 @click.option("--finish", is_flag=True, help="The second step: the next key is authorised and funded, switch to it.")
 @json_option
 @explains_failures
-def rotate(merchant: str, finish: bool, as_json: bool) -> None:
+def rotate(merchant: str, number: int, finish: bool, as_json: bool) -> None:
     """Replace the key without a gap. First step: makes the next key, beside the one in use. Then authorise and fund it. Second step
     (--finish): lets what the old key sent become final, switches; revoke the old one afterwards.
 
@@ -159,7 +164,7 @@ def rotate(merchant: str, finish: bool, as_json: bool) -> None:
     from ops.aws.rotation import finish as switch_keys
     from ops.aws.rotation import prepare
 
-    answer = (switch_keys if finish else prepare)(Project(), merchant)
+    answer = (switch_keys if finish else prepare)(Project(), merchant, number)
 
     def people() -> None:
         for line in answer["next"]:
@@ -168,10 +173,17 @@ def rotate(merchant: str, finish: bool, as_json: bool) -> None:
     show(answer, as_json, people)
 
 
-def _address(box: Box) -> str:
-    if not box.settings.signer_address:
+def _addresses(box: Box) -> tuple[str, ...]:
+    if not box.settings.signer_addresses:
         raise Failed(f"the signer's address is not known yet: `box provision {box.config.merchant.id}` writes it down")
-    return box.settings.signer_address
+    return box.settings.signer_addresses
+
+
+def _only_address(box: Box) -> str:
+    found = _addresses(box)
+    if len(found) > 1:
+        raise WrongInput(f"several keys sign for {box.config.merchant.id}: say which, --address {found[0]}")
+    return found[0]
 
 
 def _coins(wei: int) -> str:
@@ -179,26 +191,37 @@ def _coins(wei: int) -> str:
 
 
 def _by_merchant(
-    box: Box, data: bytes, keystore: Path | None, password_file: Path | None, only_print: bool, as_json: bool
+    box: Box,
+    calls: dict[str, bytes],
+    keystore: Path | None,
+    password_file: Path | None,
+    only_print: bool,
+    as_json: bool,
 ) -> None:
-    """Send a call to the contract from the merchant's own account, or print it for another wallet."""
+    """Send calls to the contract, by the key that each is about, from the merchant's own account; or print them for another wallet."""
     owner, network = box.config.merchant.account, box.config.network
     if only_print:
-        call = {
-            "from": owner,
-            "to": network.contract,
-            "data": f"0x{data.hex()}",
-            "value": "0x0",
-            "chainId": network.chain_id,
-        }
-        click.echo(json.dumps(call, indent=1))
+        common = {"from": owner, "to": network.contract, "value": "0x0", "chainId": network.chain_id}
+        printed = [{**common, "data": f"0x{data.hex()}"} for data in calls.values()]
+        click.echo(json.dumps(printed if len(printed) > 1 else printed[0], indent=1))
         return
     account = open_account(keystore, password_file, box.settings.signer_address)
     if account.address.lower() != owner.lower():
         raise WrongInput(
             f"{account.address} is not the merchant's account ({owner}): only that may say who acts for it"
         )
-    receipt = account.send(_rpc_url(box), network.contract, data)
-    answer = {"transaction": receipt["transactionHash"], **state(box)}
+    answers = []
+    for address, data in calls.items():
+        receipt = account.send(_rpc_url(box), network.contract, data)
+        answers.append({"transaction": receipt["transactionHash"], **state(box, address)})
+    _show_each(answers, as_json, _standing)
+
+
+def _standing(answer: dict[str, Any]) -> str:
     said = f"authorised until {answer['authorisedUntil']}" if answer["authorised"] else "not authorised"
-    show(answer, as_json, lambda: click.echo(f"{answer['address']} is {said}"))
+    return f"{answer['address']} is {said}"
+
+
+def _show_each(answers: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:
+    """An answer for each key; as JSON the first one's fields, and all of them under `keys`."""
+    show({**answers[0], "keys": answers}, as_json, lambda: click.echo("\n".join(map(line, answers))))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.domain.config import Signer
+from chalicelib.services.record import LANES_AT_ONCE
 from ops.aws.functions import Function, functions
 from ops.aws.names import APP, Names
 from ops.aws.policies import Place, as_file, policy
@@ -27,8 +29,11 @@ COMMON: dict[str, Any] = {
 """Memory: below 1 GB a Lambda has so little CPU that a cold start doubles. REGIONAL: the quota of EDGE endpoints is 120 an account."""
 GATEWAY_SECONDS = 29
 """API Gateway waits no longer for an answer."""
-SIGNER_AT_ONCE = 1
-"""Reserved concurrency of the stream's function: the key's lease admits one at a time anyway, further ones would wait and be paid for."""
+
+
+def signers_at_once(signer: Signer) -> int:
+    """Reserved concurrency of the stream's function: a key's lease admits one at a time anyway, further ones would wait and be paid for."""
+    return -(-signer.keys // LANES_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -36,17 +41,17 @@ class Stage:
     """`architecture` is x86_64 or arm64. The rest is known once the box is provisioned, and empty before."""
 
     merchant: str
-    signer: str
+    signer: Signer
     architecture: str
     conversions_stream: str = ""
-    signer_address: str = ""
+    signer_addresses: tuple[str, ...] = ()
     region: str = ""
     account: str = ""
-    key_arn: str = ""
+    key_arns: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
-        return Place(self.region or "*", self.account or "*", self.key_arn or None)
+        return Place(self.region or "*", self.account or "*", self.key_arns)
 
 
 def write_stage(project: Project, stage: Stage) -> None:
@@ -76,7 +81,7 @@ def remove_stage(project: Project, merchant: str) -> None:
         folder.rmdir()
 
 
-def read_stage(project: Project, merchant: str, signer: str) -> Stage | None:
+def read_stage(project: Project, merchant: str, signer: Signer) -> Stage | None:
     """The stage as it was last written; None when the merchant has none."""
     entry = project.stage(merchant)
     if entry is None:
@@ -90,11 +95,16 @@ def read_stage(project: Project, merchant: str, signer: str) -> Stage | None:
         signer=signer,
         architecture=entry.get("lambda_architecture", "x86_64"),
         conversions_stream=stream,
-        signer_address=held.get("SIGNER_ADDRESS", ""),
+        signer_addresses=_listed(held.get("SIGNER_ADDRESS", "")),
         region=region,
         account=account,
-        key_arn=held.get("KMS_KEY_ID", "") if held.get("KMS_KEY_ID", "").startswith("arn:") else "",
+        key_arns=tuple(key for key in _listed(held.get("KMS_KEY_ID", "")) if key.startswith("arn:")),
     )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """By commas, as chalicelib.settings reads it."""
+    return tuple(part for part in text.split(",") if part)
 
 
 def environment(stage: Stage) -> dict[str, str]:
@@ -105,10 +115,11 @@ def environment(stage: Stage) -> dict[str, str]:
         "TABLE_PREFIX": names.prefix,
         "PARAMETER_PATH": names.parameters,
         "CONVERSIONS_STREAM_ARN": stage.conversions_stream,
-        "SIGNER_ADDRESS": stage.signer_address,
+        "SIGNER_ADDRESS": ",".join(stage.signer_addresses),
     }
-    if stage.signer == "kms":
-        held["KMS_KEY_ID"] = stage.key_arn or names.key_alias
+    if stage.signer.kind == "kms":
+        aliases = [names.key_alias(number) for number in range(1, stage.signer.keys + 1)]
+        held["KMS_KEY_ID"] = ",".join(stage.key_arns or aliases)
     return held
 
 
@@ -128,5 +139,5 @@ def _function(stage: Stage, function: Function, kept: dict[str, Any]) -> dict[st
     if function.kind == "web":
         made["lambda_timeout"] = GATEWAY_SECONDS
     if function.kind == "stream":
-        made["reserved_concurrency"] = SIGNER_AT_ONCE
+        made["reserved_concurrency"] = signers_at_once(stage.signer)
     return {**made, **by_hand, "iam_policy_file": made["iam_policy_file"]}

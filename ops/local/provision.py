@@ -42,13 +42,18 @@ class Accounts:
     publisher's."""
 
     owner: Wallet
-    operational: Wallet
+    operational: tuple[Wallet, ...]
     publisher: Wallet
 
     @classmethod
-    def kept_in(cls, keys: Path) -> Accounts:
-        names = ("merchant.key", "operational.key", f"{PUBLISHER_ID}.key")
-        return cls(*(Wallet(keys / name) for name in names))
+    def kept_in(cls, keys: Path, operational: int = 1) -> Accounts:
+        """`operational`: how many keys the config asks for."""
+        names = ["operational.key", *(f"operational-{number}.key" for number in range(2, operational + 1))]
+        return cls(
+            Wallet(keys / "merchant.key"),
+            tuple(Wallet(keys / name) for name in names),
+            Wallet(keys / f"{PUBLISHER_ID}.key"),
+        )
 
 
 @dataclass(frozen=True)
@@ -67,18 +72,17 @@ class Network:
 
 def provision(box: Box, network: Network, accounts: Accounts, keys: Path) -> dict[str, str]:
     """Everything above; the API keys by name. Raises PartFailed when the network refuses a step."""
-    _authorise_operational_key(network, accounts)
+    for key in accounts.operational:
+        _authorise(network, accounts.owner, key)
     _agree(box, network, accounts)
     return _api_keys(box, keys / "api-keys.json")
 
 
-def _authorise_operational_key(network: Network, accounts: Accounts) -> None:
-    fund(network.url, accounts.operational.address, ETHER, accounts.owner)
+def _authorise(network: Network, owner: Wallet, key: Wallet) -> None:
+    fund(network.url, key.address, ETHER, owner)
     now = int(time.time())
-    merchant, key = accounts.owner.address, accounts.operational.address
-    if network.views().key_expiry(merchant, key) < now + RENEW_DAYS * DAY:
-        expiry = now + KEY_DAYS * DAY
-        accounts.owner.send(network.url, network.contract, encode_authorise(key, expiry))
+    if network.views().key_expiry(owner.address, key.address) < now + RENEW_DAYS * DAY:
+        owner.send(network.url, network.contract, encode_authorise(key.address, now + KEY_DAYS * DAY))
 
 
 def _agree(box: Box, network: Network, accounts: Accounts) -> None:

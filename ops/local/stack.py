@@ -106,7 +106,7 @@ class Stack:
         from ops.local.provision import ETHER, Accounts
         from ops.local.wallet import fund
 
-        self.accounts = Accounts.kept_in(data / "keys")
+        self.accounts = Accounts.kept_in(data / "keys", self.config.signer.keys)
         fund(self.rpc_url, self.accounts.owner.address, 10 * ETHER, None)
         self.contract = deployed_contract(self.rpc_url, data / "contract.json", self.accounts.owner)
         config_file = data / "config.json"
@@ -131,8 +131,8 @@ class Stack:
             "TABLE_PREFIX": self.table_prefix,
             "DYNAMODB_URL": self.dynamodb_url,
             "RPC_URLS": self.rpc_url,
-            "SIGNER_KEY_FILE": str(self.accounts.operational.key_file),
-            "SIGNER_ADDRESS": self.accounts.operational.address,
+            "SIGNER_KEY_FILE": ",".join(str(key.key_file) for key in self.accounts.operational),
+            "SIGNER_ADDRESS": ",".join(key.address for key in self.accounts.operational),
             "AWS_DEFAULT_REGION": "eu-central-1",
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",

@@ -97,10 +97,10 @@ def settings_of(running: RunningBox, dynamodb_url: str) -> Settings:
         region="eu-central-1",
         dynamodb_url=dynamodb_url,
         rpc_urls=(running.line["rpc"],),
-        signer_key_file=None,
-        kms_key_id=None,
+        signer_key_files=(),
+        kms_key_ids=(),
         parameter_path="/merchant-box/demo",
         conversions_stream="",
-        signer_address=None,
+        signer_addresses=(),
         crash_at=None,
     )

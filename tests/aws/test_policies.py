@@ -6,10 +6,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from chalicelib.domain.config import Signer
 from ops.aws.functions import Function, functions
 from ops.aws.names import Names
 from ops.aws.policies import ACCESS, ITEM_ACTIONS, NoAccessDeclared, Place, access_of, policy
@@ -129,15 +130,18 @@ def test_a_function_nobody_granted_anything_is_refused() -> None:
     assert set(ACCESS) == {function.name for function in functions()}
 
 
-def statements(name: str, signer: str, place: Place) -> list[dict[str, Any]]:
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
+SIGNER_KINDS: tuple[Literal["kms", "keystore"], ...] = ("kms", "keystore")
+KNOWN = Place("eu-west-1", "123456789012", (KEY,))
+
+
+def statements(name: str, kind: Literal["kms", "keystore"], place: Place, keys: int = 1) -> list[dict[str, Any]]:
     function = next(one for one in functions() if one.name == name)
-    found: list[dict[str, Any]] = policy(Names("acme"), function, signer, place)["Statement"]
+    found: list[dict[str, Any]] = policy(Names("acme"), function, Signer(kind, keys), place)["Statement"]
     return found
 
 
-@pytest.mark.parametrize(
-    "place", [Place(), Place("eu-west-1", "123456789012", "arn:aws:kms:eu-west-1:123456789012:key/1")]
-)
+@pytest.mark.parametrize("place", [Place(), KNOWN])
 def test_only_the_signers_functions_may_use_a_key(place: Place) -> None:
     for function in functions():
         may_sign = any("kms:Sign" in one["Action"] for one in statements(function.name, "kms", place))
@@ -149,10 +153,8 @@ def test_only_the_signers_functions_may_use_a_key(place: Place) -> None:
 
 def test_no_policy_names_another_merchants_resources_or_every_resource() -> None:
     for function in functions():
-        for signer in ("kms", "keystore"):
-            for one in statements(
-                function.name, signer, Place("eu-west-1", "123456789012", "arn:aws:kms:eu-west-1:123456789012:key/1")
-            ):
+        for signer in SIGNER_KINDS:
+            for one in statements(function.name, signer, KNOWN):
                 assert not [action for action in one["Action"] if "*" in action]
                 for resource in one["Resource"]:
                     assert "acme" in resource or resource.endswith("key/1"), resource
@@ -161,7 +163,23 @@ def test_no_policy_names_another_merchants_resources_or_every_resource() -> None
 
 def test_before_the_key_is_known_the_grant_is_bound_to_its_alias() -> None:
     [key] = [one for one in statements("sign_on_change", "kms", Place()) if "kms:Sign" in one["Action"]]
-    assert key["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/merchant-box-acme-signer"}}
+    assert key["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/merchant-box-acme-signer"]}}
+
+
+def test_with_several_keys_each_is_granted_and_no_other() -> None:
+    both = (KEY, KEY.replace("key/1", "key/2"))
+    [key] = [
+        one
+        for one in statements("sign_on_change", "kms", Place("eu-west-1", "123456789012", both), keys=2)
+        if "kms:Sign" in one["Action"]
+    ]
+    assert key["Resource"] == [*both]
+    [read] = [
+        one for one in statements("sign_on_change", "keystore", KNOWN, keys=2) if "ssm:GetParameter" in one["Action"]
+    ]
+    names = [resource.rsplit("/", 1)[1] for resource in read["Resource"]]
+    assert names == ["rpc-urls", "keystore", "keystore-password", "keystore-2", "keystore-password-2"]
+    assert not any("ssm:GetParameter" in one["Action"] for one in statements("api_handler", "keystore", KNOWN, keys=2))
 
 
 def test_the_streams_readers_alone_may_read_the_stream() -> None:

@@ -180,11 +180,11 @@ def opened(local: Local, prefix: str) -> Box:
             region="eu-central-1",
             dynamodb_url=local.dynamodb_url,
             rpc_urls=(local.box.line["rpc"],),
-            signer_key_file=None,
-            kms_key_id=None,
+            signer_key_files=(),
+            kms_key_ids=(),
             parameter_path="/none",
             conversions_stream="",
-            signer_address=None,
+            signer_addresses=(),
         )
     )
     tables.bind(prefix, "eu-central-1", local.dynamodb_url)

@@ -10,7 +10,7 @@ from chalice.test import Client
 
 from chalicelib import bootstrap
 from chalicelib.domain.report import Body
-from chalicelib.services import track
+from chalicelib.services import lanes, track
 from chalicelib.services.confirm import confirm
 from chalicelib.services.cut import Waiting
 from chalicelib.services.turn import Turn
@@ -68,9 +68,10 @@ def test_records_twice_and_out_of_order_to_four_functions_at_once_record_once(gr
 
 def test_an_event_that_comes_while_the_key_is_taken_waits_for_its_turn(ground: Ground) -> None:
     """What it came for may be newer than the look of the one before."""
-    before = Turn(ground.box)
+    (lane,) = lanes.lanes(ground.box)
+    before = Turn(lane)
     assert before.take()
-    Waiting(ground.box, 1)
+    Waiting(lane, 1)
     ground.sell(3)
     threading.Timer(0.5, before.let_go).start()
     assert ground.turn() == 1

@@ -8,7 +8,7 @@ import pickle
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from coincurve import PrivateKey
@@ -17,6 +17,7 @@ from eth_account import Account
 from chalicelib.adapters import secrets
 from chalicelib.adapters.kms import CURVE_ORDER, KmsSigner, split_der
 from chalicelib.adapters.signers import KeySigner, Signer, SignerRefused, build
+from chalicelib.domain import config
 from chalicelib.domain.keccak import keccak256
 from chalicelib.settings import Settings, settings
 
@@ -52,6 +53,11 @@ def der(r: int, s: int) -> bytes:
     return b"\x30" + bytes([len(body)]) + body
 
 
+def one(kind: Literal["local", "keystore", "kms"], chain_id: int, given: Settings) -> Signer:
+    (signer,) = build(config.Signer(kind), chain_id, given)
+    return signer
+
+
 def assert_signs(signer: Signer, count: int) -> None:
     parities = set()
     for number in range(count):
@@ -66,7 +72,7 @@ def assert_signs(signer: Signer, count: int) -> None:
 
 def test_a_kms_signature_is_made_low_and_recovers_to_its_address_each_time() -> None:
     kms = Kms()
-    assert_signs(KmsSigner(settings(), kms), 300)
+    assert_signs(KmsSigner(settings(), "alias/a-key", kms), 300)
     assert {(ask["MessageType"], ask["SigningAlgorithm"]) for ask in kms.asked} == {("DIGEST", "ECDSA_SHA_256")}
 
 
@@ -82,7 +88,7 @@ def test_a_signature_by_another_key_is_refused_not_sent() -> None:
     kms = Kms()
     kms.sign = lambda **asked: {"Signature": PrivateKey(keccak256(b"another")).sign(asked["Message"], hasher=None)}  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="does not recover"):
-        KmsSigner(settings(), kms).sign_digest(keccak256(b"digest"))
+        KmsSigner(settings(), "alias/a-key", kms).sign_digest(keccak256(b"digest"))
 
 
 def keystore_settings(monkeypatch: pytest.MonkeyPatch, password: str) -> Settings:
@@ -96,37 +102,52 @@ def keystore_settings(monkeypatch: pytest.MonkeyPatch, password: str) -> Setting
 
 
 def test_a_keystore_of_version_3_signs(monkeypatch: pytest.MonkeyPatch) -> None:
-    signer = build("keystore", 1, keystore_settings(monkeypatch, "correct horse"))
+    signer = one("keystore", 1, keystore_settings(monkeypatch, "correct horse"))
     assert_signs(signer, 30)
 
 
 def test_a_wrong_password_opens_no_keystore_and_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = "battery " + "staple"
     with pytest.raises(ValueError, match="MAC mismatch") as refusal:
-        build("keystore", 1, keystore_settings(monkeypatch, wrong))
+        one("keystore", 1, keystore_settings(monkeypatch, wrong))
     assert wrong not in "".join(traceback.format_exception(refusal.value))
 
 
 def local_settings(tmp_path: Path) -> Settings:
     file = tmp_path / "signer.key"
     file.write_text("0x" + KEY.hex() + "\n")
-    return replace(settings(), signer_key_file=file)
+    return replace(settings(), signer_key_files=(file,))
 
 
 def test_a_local_key_signs_on_a_private_network_and_is_refused_on_any_other(tmp_path: Path) -> None:
-    assert_signs(build("local", 31337, local_settings(tmp_path)), 30)
+    assert_signs(one("local", 31337, local_settings(tmp_path)), 30)
     for public in (1, 10, 137, 8453, 42161, 11155111):
         with pytest.raises(SignerRefused, match="use keystore or kms"):
-            build("local", public, local_settings(tmp_path))
+            one("local", public, local_settings(tmp_path))
+
+
+def test_as_many_keys_sign_as_the_config_asks_for_and_none_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given, other = local_settings(tmp_path), keccak256(b"a second key of this test alone")
+    file = tmp_path / "second.key"
+    file.write_text(other.hex())
+    two = config.Signer("local", keys=2)
+    assert [signer.address for signer in build(two, 31337, given)] == [ADDRESS], "as far as they are provisioned"
+    assert "asks for 2 signer keys, 1 are provisioned" in caplog.text
+    both = replace(given, signer_key_files=(*given.signer_key_files, file))
+    assert [signer.address for signer in build(two, 31337, both)] == [ADDRESS, Account.from_key(other).address]
+    file.write_text(KEY.hex())
+    assert [signer.address for signer in build(two, 31337, both)] == [ADDRESS]
 
 
 def test_a_key_is_in_no_repr_no_log_and_no_exception(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    signer = build("local", 31337, local_settings(tmp_path))
-    kept = build("keystore", 1, keystore_settings(monkeypatch, "correct horse"))
-    said = [repr(signer), str(signer), f"{signer!a}", repr(kept), repr(KmsSigner(settings(), Kms()))]
+    signer = one("local", 31337, local_settings(tmp_path))
+    kept = one("keystore", 1, keystore_settings(monkeypatch, "correct horse"))
+    said = [repr(signer), str(signer), f"{signer!a}", repr(kept), repr(KmsSigner(settings(), "alias/a-key", Kms()))]
     for found in (signer, kept):
         with pytest.raises(ValueError, match="32 bytes") as short:
             found.sign_digest(b"too short")
@@ -135,7 +156,7 @@ def test_a_key_is_in_no_repr_no_log_and_no_exception(
         pickle.dumps(signer)
     (tmp_path / "signer.key").write_text("0x" + KEY.hex() + "zz")
     with pytest.raises(SignerRefused) as refusal:
-        build("local", 31337, local_settings_as_is(tmp_path))
+        one("local", 31337, local_settings_as_is(tmp_path))
     said.append("".join(traceback.format_exception(refusal.value)))
     everything = "\n".join([*said, caplog.text])
     for shape in (KEY.hex(), str(int.from_bytes(KEY, "big")), repr(KEY), repr(KEY)[2:-1]):
@@ -144,7 +165,7 @@ def test_a_key_is_in_no_repr_no_log_and_no_exception(
 
 
 def local_settings_as_is(tmp_path: Path) -> Settings:
-    return replace(settings(), signer_key_file=tmp_path / "signer.key")
+    return replace(settings(), signer_key_files=(tmp_path / "signer.key",))
 
 
 def test_a_key_signer_is_made_from_32_bytes_alone() -> None:

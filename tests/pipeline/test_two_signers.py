@@ -60,23 +60,24 @@ def keep_mining(ground: Ground, stop: threading.Event) -> None:
 def test_a_signer_that_wakes_up_after_its_lease_does_no_harm(ground: Ground) -> None:
     """It had cut its batch before it froze; another one took over, sent the batch, and it came to nothing and was given back."""
     from chalicelib.adapters.stores.item import LostLease
-    from chalicelib.services import claim
+    from chalicelib.services import claim, lanes
     from chalicelib.services.cut import Waiting
     from chalicelib.services.record import carry, ready
     from chalicelib.services.turn import Turn
 
     ground.sell(4)
     ground.box.offset += 2_000
-    sleeper = Turn(ground.box)
+    (lane,) = lanes.lanes(ground.box)
+    sleeper = Turn(lane)
     assert sleeper.take()
-    ready(ground.box)
-    waiting = Waiting(ground.box, 1)
+    ready(lane)
+    waiting = Waiting(lane, 1)
     call = waiting.next_call()
     assert call is not None
     ground.outlive_lease()
     ground.settle()
     with pytest.raises(LostLease):
-        carry(ground.box, sleeper.holder, *call)
+        carry(lane, sleeper.holder, *call)
     ground.assert_recorded_once()
 
     transaction = ground.box.transactions.get(ground.key.address, 0)

@@ -33,6 +33,7 @@ from chalicelib.domain.commitment import commit
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.party import Agreement, Link, Publisher
 from chalicelib.domain.report import Body
+from chalicelib.domain.transaction import Transaction
 from chalicelib.services import track
 from chalicelib.services.confirm import confirm
 from chalicelib.services.record import record
@@ -93,6 +94,7 @@ class Ground:
         node_url: str,
         *,
         publishers: int = 2,
+        keys: int = 1,
         batch_size: int = 10,
         prefix: str = "",
         rpc_urls: list[str] | None = None,
@@ -104,8 +106,9 @@ class Ground:
         number = next(_numbers)
         self.prefix = f"{prefix or 'pipeline'}-{os.getpid()}-{number}"
         seed = f"{self.prefix}-{time.time_ns()}"
-        self.owner, self.key, *self.partners = (Account.from_key(_hash(f"{seed} {i}")) for i in range(2 + publishers))
-        for account in (self.owner, self.key, *self.partners):
+        self.owner, *self.partners = (Account.from_key(_hash(f"{seed} {i}")) for i in range(1 + publishers))
+        self.keys = [Account.from_key(_hash(f"{seed} key {i}")) for i in range(keys)]
+        for account in (self.owner, *self.keys, *self.partners):
             rpc.call(node_url, "anvil_setBalance", account.address, hex(100 * ETHER))
         deployed = self._send(self.owner, None, bytes.fromhex(artifact()["bytecode"][2:]))
         self.contract = to_checksum_address(deployed["contractAddress"])
@@ -124,6 +127,7 @@ class Ground:
     def _configure(self, batch_size: int, network: dict[str, Any]) -> None:
         config = json.loads((ROOT / "configs" / "demo.json").read_text())
         config["merchant"]["account"] = self.owner.address
+        config["signer"] = {"kind": "local", "keys": len(self.keys)}
         config["network"] = {
             "chainId": CHAIN_ID,
             "contract": self.contract,
@@ -135,17 +139,20 @@ class Ground:
         }
         file = self.directory / f"{self.prefix}.json"
         file.write_text(json.dumps(config))
-        key_file = self.directory / f"{self.prefix}.key"
-        key_file.write_text("0x" + bytes(self.key.key).hex())
         self.environment = {
             "MERCHANT": "demo",
             "CONFIG_FILE": str(file),
             "TABLE_PREFIX": self.prefix,
             "DYNAMODB_URL": self.dynamodb_url,
             "RPC_URLS": ",".join(self.rpc_urls),
-            "SIGNER_KEY_FILE": str(key_file),
+            "SIGNER_KEY_FILE": self._key_files(),
             "AWS_DEFAULT_REGION": "eu-central-1",
         }
+
+    @property
+    def key(self) -> Any:
+        """The box's operational key, the first where it has several."""
+        return self.keys[0]
 
     def new_box(self, offset: int = 0) -> Clocked:
         """The box as a process that has just started makes it."""
@@ -162,19 +169,39 @@ class Ground:
 
     # ------------------------------------------------------------------------------------------------ the parties
 
+    def _key_files(self) -> str:
+        files = [self.directory / f"{key.address}.key" for key in self.keys]
+        for file, key in zip(files, self.keys, strict=True):
+            file.write_text(f"0x{bytes(key.key).hex()}\n")
+        return ",".join(map(str, files))
+
     def authorise(self, days: int = 3000) -> None:
-        self._send(self.owner, self.contract, encode_authorise(self.key.address, self.chain_now() + days * 86_400))
+        for key in self.keys:
+            self._send(self.owner, self.contract, encode_authorise(key.address, self.chain_now() + days * 86_400))
 
     def replace_key(self) -> None:
         """Another operational key for the box; the earlier one may act still."""
-        self.key = Account.from_key(_hash(f"{self.prefix} another key {self.key.address}"))
-        rpc.call(self.node_url, "anvil_setBalance", self.key.address, hex(100 * ETHER))
-        Path(self.environment["SIGNER_KEY_FILE"]).write_text("0x" + bytes(self.key.key).hex())
-        self.authorise()
+        self.use_keys([self.another_key()])
+
+    def another_key(self) -> Any:
+        """With funds, and not known to anybody yet."""
+        key = Account.from_key(_hash(f"{self.prefix} another key {next(_numbers)}"))
+        rpc.call(self.node_url, "anvil_setBalance", key.address, hex(100 * ETHER))
+        return key
+
+    def use_keys(self, keys: list[Any], *, authorised: bool = True) -> None:
+        """The box is deployed with these keys."""
+        self.keys = keys
+        self.environment["SIGNER_KEY_FILE"] = self._key_files()
+        file = Path(self.environment["CONFIG_FILE"])
+        config = json.loads(file.read_text())
+        file.write_text(json.dumps({**config, "signer": {"kind": "local", "keys": len(keys)}}))
+        if authorised:
+            self.authorise()
         self.box = self.new_box(self.box.offset)
 
-    def revoke(self) -> None:
-        self._send(self.owner, self.contract, encode_revoke(self.key.address))
+    def revoke(self, key: Any = None) -> None:
+        self._send(self.owner, self.contract, encode_revoke((key or self.key).address))
 
     def agree(self, number: int, **terms: Any) -> str:
         partner = self.partners[number]
@@ -292,10 +319,14 @@ class Ground:
         return rounds
 
     def is_settled(self) -> bool:
-        return not self.box.transactions.open(self.key.address) and not self.box.conversions.outbox(limit=10)
+        return not self.open() and not self.box.conversions.outbox(limit=10)
+
+    def open(self) -> list[Transaction]:
+        """What is under way, of all keys."""
+        return [found for key in self.keys for found in self.box.transactions.open(key.address)]
 
     def state(self) -> dict[str, Any]:
-        open_ones = self.box.transactions.open(self.key.address)
+        open_ones = self.open()
         waiting = [c.conversion_id for _, c in self.box.conversions.outbox(limit=100)]
         return {"open": [(t.nonce, t.state, len(t.attempts)) for t in open_ones], "waiting": waiting}
 

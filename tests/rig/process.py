@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 
+from chalicelib.adapters import tables
 from chalicelib.services import claim
 from chalicelib.settings import settings
 from tests.rig.ground import Clocked, Ground
@@ -28,6 +29,7 @@ def start(ground: Ground, work: Callable[[Clocked], None], crash_at: str = "") -
         if crash_at:
             os.environ["CRASH_AT"] = crash_at
         settings.cache_clear()
+        tables._bound.clear()  # nor are its connections for two processes at once
         claim._writers.cache_clear()  # the threads of the parent did not come along
         work(ground.new_box(ground.box.offset))
         os._exit(0)

@@ -1,7 +1,7 @@
 """Conversions, and the outbox that lives inside them."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 import msgspec
@@ -57,16 +57,17 @@ class ConversionStore:
             raise
         return changed
 
-    def outbox(self, limit: int) -> list[tuple[int, Conversion]]:
+    def outbox(self, limit: int, share: Callable[[int], Sequence[int]] = range) -> list[tuple[int, Conversion]]:
         """(since, conversion) of the oldest markers, about `limit` of new conversions and as many of changes, each checked against the item
-        itself, for the index may lag.
+        itself, for the index may lag. `share` says which of so many slots to look at.
 
         The two wait in slots of their own: a change may have to wait for finality, and must not keep new conversions from being seen.
         """
         keys: list[tuple[int, str]] = []
         for kind, slots in (("", tables.OUTBOX_SLOTS), (CHANGE, CHANGE_SLOTS)):
-            each = max(25, limit * 4 // slots)
-            keys += sorted(key for slot in range(slots) for key in _marked(f"{kind}{slot}", each))[:limit]
+            mine = share(slots)
+            each = max(25, limit * 4 // max(1, len(mine)))
+            keys += sorted(key for slot in mine for key in _marked(f"{kind}{slot}", each))[:limit]
         found = {
             item.conversion_id: item for item in Conversions.batch_get([key for _, key in keys], consistent_read=True)
         }

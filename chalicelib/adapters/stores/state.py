@@ -12,6 +12,10 @@ from chalicelib.adapters.tables import State
 T = TypeVar("T")
 
 
+LANES = "lanes"
+"""Which keys share the outbox."""
+
+
 def signer_state(signer: str) -> str:
     return f"signer#{signer}"
 
@@ -34,6 +38,11 @@ class StateStore:
         except PutError as error:
             if not condition_failed(error):
                 raise
+
+    def swap(self, name: str, before: Any | None, after: Any) -> bool:
+        """Write `after` where `before` still stands; None stands for nothing yet. False where somebody else was quicker."""
+        nobody_changed_it = State.body.does_not_exist() if before is None else State.body == dump(before)
+        return self._update_if(name, [State.body.set(dump(after))], nobody_changed_it)
 
     def next_nonce(self, signer: str) -> int | None:
         item = read(State, signer_state(signer))

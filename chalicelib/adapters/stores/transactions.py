@@ -17,8 +17,9 @@ from pynamodb.exceptions import PutError, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.adapters.stores.item import Exists, LostLease, Stale, condition_failed, dump, read
-from chalicelib.adapters.stores.state import signer_state
+from chalicelib.adapters.stores.state import LANES, signer_state
 from chalicelib.adapters.tables import State, Transactions
+from chalicelib.domain.lanes import Lanes
 from chalicelib.domain.transaction import Cargo, Transaction
 
 
@@ -42,13 +43,16 @@ class TransactionStore:
             raise LookupError(f"no transaction {nonce} of {signer}")
         return msgspec.json.decode(zlib.decompress(base64.b64decode(item.body)), type=Cargo)
 
-    def reserve(self, transaction: Transaction, cargo: Cargo, holder: str) -> None:
-        """Take the nonce and store what it will carry, in one write. Raises LostLease when another process may be signing."""
+    def reserve(self, transaction: Transaction, cargo: Cargo, holder: str, lanes: Lanes) -> None:
+        """Take the nonce and store what it will carry, in one write. Raises LostLease when another process may be signing with this key,
+        or the keys' shares of the outbox are no longer those that this was cut from."""
         lease_is_ours = State.lease_holder == holder
         nonce_is_next = State.next_nonce == transaction.nonce
         nonce_is_free = Transactions.signer.does_not_exist()
+        lanes_are_as_cut = State.body == dump(lanes)
         try:
             with TransactWrite(connection=_connection()) as write:
+                write.condition_check(State, LANES, condition=lanes_are_as_cut)
                 write.update(
                     State(signer_state(transaction.signer)),
                     actions=[State.next_nonce.set(transaction.nonce + 1)],

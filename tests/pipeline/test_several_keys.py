@@ -1,0 +1,189 @@
+"""Several keys sign in parallel: each for its share of the outbox, and no change of the shares loses or doubles anything."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.adapters.stores.item import LostLease
+from chalicelib.services import lanes, pause, turn
+from chalicelib.services.confirm import confirm
+from chalicelib.services.cut import Waiting
+from chalicelib.services.record import MAX_IN_FLIGHT, carry, ready, record, send_now
+from chalicelib.services.turn import Turn
+from ops.local import rpc
+from tests.pipeline.test_two_signers import keep_mining
+from tests.rig.ground import ETHER, Clocked, Ground
+from tests.rig.process import CRASHED, ended, run, start
+
+
+def by_key(ground: Ground) -> list[int]:
+    """How many conversions each key recorded."""
+    return [sum(c.entries[0].signer == key.address for c in ground.conversions() if c.entries) for key in ground.keys]
+
+
+def one_turn(box: Clocked) -> None:
+    record(box)
+
+
+def test_the_keys_share_what_waits_and_each_conversion_is_recorded_by_one(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(keys=3, batch_size=5)
+    ground.sell(60)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert sum(by_key(ground)) == 60
+    assert all(count > 5 for count in by_key(ground)), "16 slots by three"
+
+
+def test_every_slot_of_the_outbox_is_one_keys_whatever_their_number(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(keys=5)
+    shared = lanes.lanes(ground.box)
+    for count in (16, 4):
+        slots = [slot for lane in shared if lane.lanes for slot in lane.lanes.slots(lane.signer.address, count)]
+        assert sorted(slots) == list(range(count))
+
+
+def test_two_keys_have_twice_as_many_transactions_under_way(
+    grounds: Callable[..., Ground], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No block is mined meanwhile: one key would stop at 16."""
+    monkeypatch.setattr(turn, "RUN_MS", 3_000)
+    ground = grounds(keys=2, batch_size=1)
+    ground.sell(44)
+    ground.box.offset += 2_000
+    for _ in range(12):
+        send_now(ground.box)
+        if len(ground.open()) == 2 * MAX_IN_FLIGHT:
+            break
+    assert send_now(ground.box) == 0
+    assert [len(ground.box.transactions.open(key.address)) for key in ground.keys] == [MAX_IN_FLIGHT] * 2
+    ground.mine(3)
+    confirm(ground.box)
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_processes_that_work_at_once_share_the_keys(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(keys=4, batch_size=2)
+    ground.sell(80)
+    ground.box.offset += 2_000
+    stop = time.monotonic() + 120
+
+    def live(box: Clocked) -> None:
+        while box.conversions.outbox(limit=1) and time.monotonic() < stop:
+            record(box)
+            confirm(box)
+
+    pids = [start(ground, live) for _ in range(2)]
+    mined = threading.Event()
+    miner = threading.Thread(target=lambda: keep_mining(ground, mined))
+    miner.start()
+    try:
+        assert [ended(pid) for pid in pids] == [0, 0]
+    finally:
+        mined.set()
+        miner.join()
+    ground.settle()
+    ground.assert_recorded_once()
+    assert all(by_key(ground))
+
+
+def test_what_was_cut_by_the_shares_of_before_is_not_sent_after_they_changed(ground: Ground) -> None:
+    """A process of the version before froze between cutting and reserving, and keeps its lease: only the shares can stop it."""
+    ground.sell(8)
+    ground.box.offset += 2_000
+    (lane,) = lanes.lanes(ground.box)
+    sleeper = Turn(lane)
+    assert sleeper.take()
+    ready(lane)
+    call = Waiting(lane, 1).next_call()
+    assert call is not None
+    ground.use_keys([ground.another_key(), ground.another_key()])
+    ground.settle()
+    with pytest.raises(LostLease):
+        carry(lane, sleeper.holder, *call)
+    ground.assert_recorded_once()
+    assert all(by_key(ground))
+
+
+def test_what_was_reserved_and_not_claimed_when_the_shares_changed_is_not_cut_again(ground: Ground) -> None:
+    """And never signed: once its claims are finished, it is given back, for the box has that key no more."""
+    ground.sell(8)
+    ground.box.offset += 2_000
+    assert run(ground, one_turn, crash_at="after-reserve") == CRASHED
+    assert len(ground.box.conversions.outbox(limit=20)) == 8, "reserved, and all of them still in the outbox"
+    ground.use_keys([ground.another_key(), ground.another_key()])
+    assert ground.turn() == 0, "all of it is in a transaction"
+    ground.outlive_lease()
+    ground.settle()
+    ground.assert_recorded_once()
+    assert sum(by_key(ground)) == 8
+
+
+@pytest.mark.parametrize("point", ["after-lanes-changed", "before-lanes-settled", "after-reserve", "amid-claims"])
+def test_killed_while_the_shares_change_nothing_is_lost_or_doubled(ground: Ground, point: str) -> None:
+    ground.sell(8)
+    assert ground.turn() > 0
+    ground.sell(8)
+    ground.use_keys([*ground.keys, ground.another_key()])
+    ground.box.offset += 2_000
+    assert run(ground, one_turn, crash_at=point) == CRASHED
+    ground.outlive_lease()
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_a_key_that_may_not_act_yet_gets_no_share_until_it_may(ground: Ground) -> None:
+    first, second = ground.key, ground.another_key()
+    ground.use_keys([first, second], authorised=False)
+    ground.sell(20)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert by_key(ground) == [20, 0]
+    ground.authorise()
+    confirm(ground.box)
+    ground.sell(20)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert by_key(ground)[1] > 0
+
+
+@pytest.mark.parametrize("why", ["out_of_funds", "key_revoked"])
+def test_when_one_key_stops_the_others_take_its_share_and_it_comes_back_by_itself(
+    grounds: Callable[..., Ground], why: str
+) -> None:
+    ground = grounds(keys=2)
+    ground.sell(10)
+    ground.settle()
+    stopped = ground.keys[1]
+    if why == "key_revoked":
+        ground.revoke(stopped)
+    else:
+        rpc.call(ground.node_url, "anvil_setBalance", stopped.address, hex(1))
+    before = by_key(ground)[1]
+    ground.sell(20)
+    for _ in range(4):
+        ground.turn()
+        ground.mine(3)
+        confirm(ground.box)
+    cause = pause.cause(ground.box.as_key(ground.box.signers[1]))
+    assert cause == why
+    report = json.loads(json.dumps(ground.box.state.read("network-report", dict)))
+    assert report["paused"] == why, "it is said although the other goes on"
+    waiting = [c for c in ground.conversions() if not c.entries]
+    assert not waiting, "the other took what had no transaction yet"
+    if why == "key_revoked":
+        assert by_key(ground)[1] == before
+        ground.authorise()
+    else:
+        rpc.call(ground.node_url, "anvil_setBalance", stopped.address, hex(ETHER))
+    confirm(ground.box)
+    ground.settle()
+    ground.sell(20)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert by_key(ground)[1] > before
