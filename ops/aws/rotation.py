@@ -85,11 +85,15 @@ def finish(project: Project, merchant: str, number: int = 1) -> dict[str, Any]:
     finally:
         turn.let_go()
         _go_on(stopped)
+    # At last, so that a rotation which was killed at whatever moment is finished by doing it again.
+    _forget_next(names, config.signer, number)
+    # A switch that was killed may have come so far that the stage names the next key: then which one was before is not known here.
+    before = old if old != address else "0x…"
     return {
         "merchant": merchant,
         "address": address,
-        "before": old,
-        "next": [f"box signer revoke {merchant} --address {old} --keystore MERCHANT.json"],
+        "before": before,
+        "next": [f"box signer revoke {merchant} --address {before} --keystore MERCHANT.json"],
     }
 
 
@@ -162,8 +166,11 @@ def _switch(project: Project, names: Names, signer: Signer, number: int) -> None
     last = releases.last(project, names.merchant)
     if last is not None:  # a roll-back must not bring the old key back
         releases.keep(project, replace(last, environment={**last.environment, **environment(stage)}))
-    # At last, so that a rotation which broke off is finished by doing it again.
+
+
+def _forget_next(names: Names, signer: Signer, number: int) -> None:
     if signer.kind == "keystore":
+        file, password = parameters(number)
         client("ssm").delete_parameters(Names=[f"{names.parameters}/{name}{NEXT}" for name in (file, password)])
     else:
         client("kms").delete_alias(AliasName=names.key_alias(number) + NEXT)

@@ -265,7 +265,9 @@ def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> No
         boxes.operator.box("deploy", BY_BOX)
     assert ask("GET", f"{boxes.urls[BY_BOX]}/v1/config").json["viaParameter"] == "from"
     assert boxes.operator.box("config", "diff", BY_BOX)["changes"] == []
-    print(f"{len(shop.accepted)} sales accepted; {len(shop.dropped)} reports the local AWS dropped: {set(shop.dropped)}")
+    print(
+        f"{len(shop.accepted)} sales accepted; {len(shop.dropped)} reports the local AWS dropped: {set(shop.dropped)}"
+    )
     assert shop.refusals == []
     assert len(set(shop.accepted)) == len(shop.accepted) > 20
     commitments = [receipt_of(boxes, BY_BOX, one)["commitment"] for one in shop.accepted]
@@ -300,7 +302,9 @@ def test_a_release_that_fails_its_smoke_test_is_taken_back(boxes: Boxes) -> None
     sound = tag.read_text()
     config = boxes.operator.config("acme")
     try:
-        broken = sound.replace("def _library(name: str) -> Response:\n", "def _library(name: str) -> Response:\n    1 / 0\n")
+        broken = sound.replace(
+            "def _library(name: str) -> Response:\n", "def _library(name: str) -> Response:\n    1 / 0\n"
+        )
         assert broken != sound
         tag.write_text(broken)
         boxes.operator.write_config("acme", {**config, "timeZone": "Europe/Berlin"})
@@ -341,7 +345,9 @@ def test_all_boxes_are_brought_to_a_new_bundle_and_each_keeps_the_node_it_had(bo
     assert not (boxes.operator.project / ".chalice" / "deploying.json").exists()
     ssm = root_client(boxes, "ssm")
     nodes = {
-        merchant: ssm.get_parameter(Name=f"/merchant-box/{merchant}/rpc-urls", WithDecryption=True)["Parameter"]["Value"]
+        merchant: ssm.get_parameter(Name=f"/merchant-box/{merchant}/rpc-urls", WithDecryption=True)["Parameter"][
+            "Value"
+        ]
         for merchant in SIGNERS
     }
     assert nodes == {**dict.fromkeys(SIGNERS, boxes.network.url), BESIDE_IT: f"{silent},{boxes.network.url}"}
