@@ -254,6 +254,21 @@ def is_the_local_awss_own(answer: Answer) -> bool:
     return answer.status >= 500 and b'"code"' not in answer.body
 
 
+def assert_on_chain_once(boxes: Boxes, merchant: str, shop: Shop) -> None:
+    """Each sale that was accepted has its receipt, and the chain, read from its first block, holds what that is about once."""
+    print(
+        f"{len(shop.accepted)} sales accepted; {len(shop.dropped)} reports the local AWS dropped: {set(shop.dropped)}"
+    )
+    assert shop.refusals == []
+    assert len(set(shop.accepted)) == len(shop.accepted) > 20
+    commitments = [receipt_of(boxes, merchant, one)["commitment"] for one in shop.accepted]
+    account = boxes.operator.config(merchant)["merchant"]["account"]
+    ledger = Ledger(Chain(boxes.network.url, boxes.network.contract), account)
+    assert ledger.findings == []
+    on_chain = Counter("0x" + held.entry.commitment.hex() for held in ledger.conversions.values())
+    assert {on_chain[one] for one in commitments} == {1}
+
+
 def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> None:
     """Sales come in all through the deployment of an edit; every one that was accepted is on the chain, once."""
     config = boxes.operator.config(BY_BOX)
@@ -270,11 +285,7 @@ def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> No
     )
     assert shop.refusals == []
     assert len(set(shop.accepted)) == len(shop.accepted) > 20
-    commitments = [receipt_of(boxes, BY_BOX, one)["commitment"] for one in shop.accepted]
-    ledger = Ledger(Chain(boxes.network.url, boxes.network.contract), config["merchant"]["account"])
-    assert ledger.findings == []
-    on_chain = Counter("0x" + held.entry.commitment.hex() for held in ledger.conversions.values())
-    assert {on_chain[one] for one in commitments} == {1}
+    assert_on_chain_once(boxes, BY_BOX, shop)
 
 
 def test_the_operator_sees_each_box_and_its_events(boxes: Boxes, sold: dict[str, str]) -> None:
@@ -285,6 +296,32 @@ def test_the_operator_sees_each_box_and_its_events(boxes: Boxes, sold: dict[str,
     assert sold["initech"] in {json.loads(line)["conversionId"] for line in lines}
     held = boxes.operator.box("signer", "show", "initech")
     assert (held["authorised"], held["kind"]) == (True, "keystore")
+
+
+def test_a_key_is_replaced_while_sales_come_in(boxes: Boxes, tmp_path: Path) -> None:
+    """What came in before, in between and after is on the chain once; the old key, revoked at last, is missed by nothing."""
+    operator, owner = boxes.operator, str(boxes.files[f"{BY_BOX}-owner"])
+    old = operator.box("signer", "show", BY_BOX)["address"]
+    following = operator.box("signer", "rotate", BY_BOX)["address"]
+    operator.box("signer", "authorise", BY_BOX, "--address", following, "--keystore", owner)
+    operator.box("signer", "fund", BY_BOX, "--address", following, "--amount", "1", "--keystore", owner)
+    with Shop(boxes, BY_BOX) as shop:
+        sale_recorded(boxes, BY_BOX)
+        switched = operator.box("signer", "rotate", BY_BOX, "--finish")
+        operator.box("signer", "revoke", BY_BOX, "--address", old, "--keystore", owner)
+        after = sale_recorded(boxes, BY_BOX)
+    assert (switched["before"], switched["address"]) == (old, following)
+    assert {one["SIGNER_ADDRESS"] for one in environments(boxes, BY_BOX).values()} == {following}
+    assert_on_chain_once(boxes, BY_BOX, shop)
+    chain = Chain(boxes.network.url, boxes.network.contract)
+    senders = []
+    for one in (shop.accepted[0], after):
+        receipt = receipt_of(boxes, BY_BOX, one)
+        assert_verifies(boxes, receipt, tmp_path)
+        transaction = chain.transaction(receipt["transaction"])
+        assert transaction is not None
+        senders.append(transaction["from"].lower())
+    assert senders == [old.lower(), following.lower()]
 
 
 def environments(boxes: Boxes, merchant: str) -> dict[str, dict[str, str]]:
