@@ -43,6 +43,8 @@ class Clicks(Model):
     anchor_slot = UnicodeAttribute(attr_name="anchorSlot", null=True)
     anchor = UnicodeAttribute(null=True)
     """JSON [signer, nonce, leaf index] once the click is part of an anchor."""
+    given_back = UnicodeAttribute(attr_name="givenBack", null=True)
+    """The newest anchor that claimed the click and never came to be."""
     expires_at = NumberAttribute(attr_name="expiresAt")
     body = UnicodeAttribute()
     by_day = ByDay()

@@ -9,13 +9,8 @@ from chalicelib.domain.click import Click
 from chalicelib.domain.report import Report
 
 Reason = Literal["no_click", "unknown_click", "outside_window", "unknown_voucher"]
-
-REASONS: dict[Reason, str] = {
-    "no_click": "The order came without a click or voucher.",
-    "unknown_click": "The box holds no click of that id, or the agreement was not active.",
-    "outside_window": "The click is older than the agreement's attribution window.",
-    "unknown_voucher": "The voucher belongs to no publisher with an active agreement.",
-}
+"""Why an order has no publisher: no click or voucher came with it; the box holds no such click, or its agreement was not active; the
+click is older than the agreement's window; the voucher is no publisher's with an active agreement."""
 
 
 class Voucher(Struct, rename="camel", frozen=True):

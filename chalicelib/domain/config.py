@@ -5,6 +5,7 @@ The model here is the source of `configs/schema.json`; `parse` reports a mistake
 
 import difflib
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -163,6 +164,7 @@ def json_schema() -> dict[str, Any]:
 
 
 _UNKNOWN_KEY = re.compile(r"unknown field `(?P<key>[^`]+)`")
+_PATTERN = re.compile(r"matching regex '(?P<pattern>.+)'$")
 _MISSING_KEY = re.compile(r"missing required field `(?P<key>[^`]+)`")
 
 
@@ -178,12 +180,29 @@ def _explained(error: msgspec.ValidationError, text: bytes, file: str) -> Config
             f"the key '{missing['key']}' is missing",
             "Add it; configs/schema.json says what it takes",
         )
+    if (pattern := _PATTERN.search(fault)) and (meant := _meant(pattern["pattern"])):
+        fault = f"this is not {meant}"
     return ConfigError(
         file,
         path,
         fault[:1].lower() + fault[1:],
         f"Found {_value_at(text, path)}; configs/schema.json says what it takes",
     )
+
+
+def _meant(pattern: str) -> str | None:
+    """In words, as the schema says it of the field."""
+
+    def described(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if node.get("pattern") == pattern and "description" in node:
+                yield node["description"]
+            node = list(node.values())
+        if isinstance(node, list):
+            for inner in node:
+                yield from described(inner)
+
+    return next(described(json_schema()), None)
 
 
 def _nearest(key: str) -> str:

@@ -57,7 +57,7 @@ def give_back(box: Box, transaction: Transaction, why: str) -> None:
         reached("amid-give-back")
 
     _each(give, _by_conversion(cargo.members))
-    _each(box.clicks.give_back, list(cargo.anchored))
+    _each(lambda click_id: box.clicks.give_back(click_id, *key), list(cargo.anchored))
 
 
 def refuse(box: Box, operation: Operation, conversion: Conversion, reason: str) -> None:

@@ -67,6 +67,12 @@ def test_a_value_out_of_range_is_reported_at_its_path(path: str, value: Any) -> 
     assert fault(**{path: value}).path.startswith("$." + path.replace("__", "."))
 
 
+def test_a_value_of_the_wrong_shape_is_told_in_words_not_as_a_pattern() -> None:
+    assert fault(currency="euro").fault == "this is not ISO 4217, such as EUR"
+    assert fault(merchant__account="0x12").fault == "this is not an address: 0x and 40 hex digits"
+    assert '"0x12"' in fault(merchant__account="0x12").remedy
+
+
 def test_what_is_not_json_is_said_to_be_so() -> None:
     with pytest.raises(ConfigError, match="not JSON"):
         parse(b"{", "configs/demo.json")

@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.report import Body
-from chalicelib.services import track
+from chalicelib.services import notify, postbacks, track
 from chalicelib.services.compare import differences
 from chalicelib.services.confirm import confirm
 from chalicelib.services.health import health
+from chalicelib.services.postbacks import Wish
 from chalicelib.services.validate import Correction, correct
 from tests.rig.ground import Ground
 
@@ -92,3 +93,38 @@ def test_a_verified_report_for_another_publisher_supersedes_in_one_step(ground: 
     ]
     assert len(ground.on_chain()) == 2
     assert ground.nonces_spent() == 2
+
+
+def test_after_a_supersession_both_publishers_are_told_the_one_that_it_is_rejected_the_other_that_it_is_recorded(
+    ground: Ground,
+) -> None:
+    """What the messages say is read from the box's delivery list; tests/api/test_postbacks.py sends them."""
+    ground.pass_time(2_000)
+    made = {
+        name: postbacks.create(ground.box, name, Wish(url="https://publisher.example/told")) for name in ("p0", "p1")
+    }
+    body = Body(action="sale", values=["50.00"], metadata={"orderId": "B-1"}, event_id="e", click_id=ground.clicks[0])
+    first = track.beacon_conversion(ground.box, body).conversion.conversion_id
+
+    def told() -> dict[str, list[tuple[str, str | None, str]]]:
+        ground.settle()
+        ground.box.offset += 20_000
+        notify.look(ground.box, [first])
+        notify.tell(ground.box)
+        notify.tell(ground.box)
+        return {
+            name: sorted(
+                (one.event, one.data["reason"], one.data["commission"])
+                for one in ground.box.deliveries.newest(postback.postback_id, 10)
+            )
+            for name, postback in made.items()
+        }
+
+    assert told() == {"p0": [("recorded", None, "5.00")], "p1": []}
+    assert ground.sell(1, publisher=1, amount=5_000) == [first]
+    after = told()
+    assert after["p0"] == [("recorded", None, "5.00"), ("rejected", "superseded", "5.00")]
+    assert after["p1"] == [("recorded", None, "5.35")]
+    shown = [one.data for one in ground.box.deliveries.newest(made["p1"].postback_id, 10)]
+    assert [one["sequence"] for one in shown] == [2], "its own place on the network"
+    assert told() == after, "nothing is told twice"

@@ -50,26 +50,39 @@ class ClickStore:
         return [msgspec.json.decode(item.body, type=Click) for item in ordered if item.anchor_slot is not None]
 
     def claim(self, click_id: str, anchor: tuple[str, int, int]) -> None:
-        """Names the click's anchor and takes it out of the index, once; a second claim changes nothing."""
+        """Names the click's anchor and takes it out of the index, once; a second claim changes nothing, and neither does a late one for an
+        anchor that gave the click back."""
+        signer, nonce, _ = anchor
         still_unanchored = Clicks.anchor_slot.exists()
+        not_given_back = (
+            Clicks.given_back.does_not_exist()
+            | ~Clicks.given_back.startswith(signer)
+            | (Clicks.given_back < _dead(signer, nonce))
+        )
         try:
             Clicks(click_id).update(
                 actions=[
                     Clicks.anchor.set(msgspec.json.encode(anchor).decode()),
                     Clicks.anchor_slot.remove(),
                 ],
-                condition=still_unanchored,
+                condition=still_unanchored & not_given_back,
             )
         except UpdateError as error:
             if not condition_failed(error):
                 raise
 
-    def give_back(self, click_id: str) -> None:
-        """The anchor that claimed the click never came to be: it waits for the next one."""
+    def give_back(self, click_id: str, signer: str, nonce: int) -> None:
+        """The anchor of that transaction never came to be: the click waits for the next one, once, whoever else has claimed it since."""
+        dead = _dead(signer, nonce)
+        not_yet = Clicks.given_back.does_not_exist() | (Clicks.given_back != dead)
         try:
             Clicks(click_id).update(
-                actions=[Clicks.anchor.remove(), Clicks.anchor_slot.set(str(slot_of(click_id, tables.OUTBOX_SLOTS)))],
-                condition=Clicks.click_id.exists(),
+                actions=[
+                    Clicks.anchor.remove(),
+                    Clicks.anchor_slot.set(str(slot_of(click_id, tables.OUTBOX_SLOTS))),
+                    Clicks.given_back.set(dead),
+                ],
+                condition=Clicks.click_id.exists() & not_yet,
             )
         except UpdateError as error:
             if not condition_failed(error):
@@ -93,3 +106,8 @@ class ClickStore:
         for slots in ahead(list(days(first, last)), rows):
             for slot in slots:
                 yield from slot
+
+
+def _dead(signer: str, nonce: int) -> str:
+    """Compares as the nonces do."""
+    return f"{signer}#{nonce:012d}"
