@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import subprocess
@@ -42,6 +43,18 @@ def package_file(project: Project, architecture: str) -> Path:
     packager = LambdaDeploymentPackager(OSUtils(), None, None, architecture)  # type: ignore[arg-type]
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return Path(packager.deployment_package_filename(str(project.root), version))
+
+
+def build(project: Project, merchant: str, architecture: str) -> None:
+    """The zip that `chalice deploy` will find. One process builds it, whoever else needs it meanwhile waits: they would write one file."""
+    package = package_file(project, architecture)
+    package.parent.mkdir(parents=True, exist_ok=True)
+    with (package.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if package.exists() and not zipfile.is_zipfile(package):
+            package.unlink()  # a build that was killed left half of it, which Chalice would take for whole
+        if not package.exists():
+            run_chalice(project, "package", "--stage", merchant, str(package.parent / "warm"))
 
 
 def sizes(package: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chalicelib.settings import VERSION
 from ops.aws import gateway, releases, secrets
-from ops.aws.bundle import package_file, run_chalice
+from ops.aws.bundle import build, package_file, run_chalice
 from ops.aws.clients import gateway_url
 from ops.aws.names import Names
 from ops.aws.provision import config_of, provision
@@ -55,6 +55,7 @@ def deploy(
     assert stage is not None, "checked above"
     before = releases.last(project, merchant)
     say(f"{merchant}: chalice deploy")
+    build(project, merchant, stage.architecture)
     run_chalice(project, "deploy", "--stage", merchant)
     deployment = gateway.apply(project, merchant)
     api_id = project.deployed(merchant)["rest_api"]["rest_api_id"]

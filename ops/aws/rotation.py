@@ -27,7 +27,7 @@ from ops.aws.signing_keys import NEXT, kms_address, kms_key
 from ops.boxes.opened import open_box
 from ops.boxes.output import Failed, WrongInput, console
 from ops.boxes.project import Project
-from ops.boxes.stages import environment, read_stage, signers_at_once, write_stage
+from ops.boxes.stages import environment, policy_files, read_stage, signers_at_once, write_stage
 
 DRAIN_SECONDS = 900.0
 FOLLOWER = "confirm_on_schedule"
@@ -85,11 +85,15 @@ def finish(project: Project, merchant: str, number: int = 1) -> dict[str, Any]:
     finally:
         turn.let_go()
         _go_on(stopped)
+    # At last, so that a rotation which was killed at whatever moment is finished by doing it again.
+    _forget_next(names, config.signer, number)
+    # A rotation killed in its last moment has left the next key in the stage: then which one was before is not known here.
+    before = old if old != address else "0x…"
     return {
         "merchant": merchant,
         "address": address,
-        "before": old,
-        "next": [f"box signer revoke {merchant} --address {old} --keystore MERCHANT.json"],
+        "before": before,
+        "next": [f"box signer revoke {merchant} --address {before} --keystore MERCHANT.json"],
     }
 
 
@@ -134,8 +138,8 @@ def _drain(box: Box, address: str, turn: Turn) -> None:
 
 
 def _switch(project: Project, names: Names, signer: Signer, number: int) -> None:
-    """The secrets or the alias, then the stage, then each function's environment: a function that starts meanwhile finds either key
-    whole, and the follower of the wrong one finds nothing to do."""
+    """The secrets or the alias, then each function's environment, at last the stage: a function that starts meanwhile finds either key
+    whole, the follower of the wrong one finds nothing to do, and who does a broken switch again still reads which key was before."""
     stage = read_stage(project, names.merchant, signer)
     assert stage is not None, "an operated box has a stage"
     file, password = parameters(number)
@@ -151,19 +155,22 @@ def _switch(project: Project, names: Names, signer: Signer, number: int) -> None
         stage = replace(stage, key_arns=_with(stage.key_arns, number, arn))
         address = kms_address(arn)
     stage = replace(stage, signer_addresses=_with(stage.signer_addresses, number, address))
-    write_stage(project, stage)
-    functions = client("lambda")
+    functions, policies = client("lambda"), policy_files(stage)
     for name in ACCESS:
         found = functions.get_function_configuration(FunctionName=names.function(name))["Environment"]["Variables"]
         variables = {**found, **environment(stage)}
         functions.update_function_configuration(FunctionName=names.function(name), Environment={"Variables": variables})
         functions.get_waiter("function_updated_v2").wait(FunctionName=names.function(name))
-        _allow_key(project, names, name)
+        _allow_key(names, name, policies[f"{name}.json"])
+    write_stage(project, stage)
     last = releases.last(project, names.merchant)
     if last is not None:  # a roll-back must not bring the old key back
         releases.keep(project, replace(last, environment={**last.environment, **environment(stage)}))
-    # At last, so that a rotation which broke off is finished by doing it again.
+
+
+def _forget_next(names: Names, signer: Signer, number: int) -> None:
     if signer.kind == "keystore":
+        file, password = parameters(number)
         client("ssm").delete_parameters(Names=[f"{names.parameters}/{name}{NEXT}" for name in (file, password)])
     else:
         client("kms").delete_alias(AliasName=names.key_alias(number) + NEXT)
@@ -173,9 +180,8 @@ def _with(held: tuple[str, ...], number: int, value: str) -> tuple[str, ...]:
     return (*held[: number - 1], value, *held[number:])
 
 
-def _allow_key(project: Project, names: Names, name: str) -> None:
+def _allow_key(names: Names, name: str, document: str) -> None:
     """The role's policy names the key by its ARN, so it has to change with it."""
     iam, role = client("iam"), names.role(name)
-    text = (project.policies(names.merchant) / f"{name}.json").read_text()
     for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=text)
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)

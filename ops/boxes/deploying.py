@@ -124,7 +124,6 @@ def _chosen(project: Project, merchants: tuple[str, ...], every: bool) -> list[s
 def _many(
     project: Project, chosen: list[str], at_once: int, rpc_urls: str | None, as_json: bool, *, canary: str | None
 ) -> None:
-    from ops.aws.bundle import run_chalice
     from ops.aws.deploy import Deployed, Many, deploy_many
     from ops.aws.deploy import deploy as bring
 
@@ -140,9 +139,6 @@ def _many(
     if canary is not None and canary not in progress.done:
         progress.done[canary] = one(canary).config_hash
         progress.keep(wanted)
-    elif canary is None and chosen:
-        # One build before many at once: they all run the same zip, and would race to write it.
-        run_chalice(project, "package", "--stage", chosen[0], str(project.chalice / "deployments" / "warm"))
     deploy_many(chosen, one, at_once, progress, wanted, say)
     if not progress.failed:
         progress.file.unlink(missing_ok=True)

@@ -48,7 +48,6 @@ class LocalAws:
                 "MINISTACK_REGION": REGION,
                 "AUTH": "true",
                 "LOG_LEVEL": "INFO",
-                "PYTHONDONTWRITEBYTECODE": "1",
             },
         )
         part.wait_until(lambda: _listens(port), READY_SECONDS)

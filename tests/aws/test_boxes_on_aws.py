@@ -6,7 +6,9 @@ import json
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,11 +17,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.aws.names import Names
+from ops.aws.names import RULE_SUFFIX, Names
+from ops.chain_reader import Chain
+from ops.ledger import Ledger
 from ops.story import Answer, ask
-from tests.aws.conftest import BY_BOX, BY_CHALICE, LATER, SIGNERS, Boxes, keystore, open_for_business
+from tests.aws.conftest import BESIDE_IT, BY_BOX, BY_CHALICE, SIGNERS, Boxes
 from tests.aws.local_aws import ACCOUNT
-from tests.aws.operating import new_merchant
 
 pytestmark = pytest.mark.timeout(1200)
 RECEIPT_SECONDS = 120.0
@@ -61,40 +64,59 @@ def receipt_of(boxes: Boxes, merchant: str, conversion_id: str, ready: Callable[
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize("merchant", [BY_BOX, BY_CHALICE])
-def test_a_sale_on_the_page_ends_as_a_receipt_that_verifies_against_the_chain(
-    boxes: Boxes, merchant: str, tmp_path: Path
-) -> None:
+def sale_recorded(boxes: Boxes, merchant: str) -> str:
+    """A click, the sale it led to, and its way to the network; the conversion's id."""
     answer = sale(boxes, merchant, click(boxes, merchant))
     assert answer.status == 202, answer.body
     assert answer.json["attributed"]
-    receipt = receipt_of(boxes, merchant, answer.json["conversionId"])
-    assert receipt["commission"] == "10.00"
-    (tmp_path / "receipt.json").write_text(json.dumps(receipt))
-    verified = boxes.operator.run("verify", str(tmp_path / "receipt.json"), "--rpc", boxes.network.url)
+    conversion_id: str = answer.json["conversionId"]
+    receipt_of(boxes, merchant, conversion_id)
+    return conversion_id
+
+
+@pytest.fixture(scope="module")
+def sold(boxes: Boxes) -> dict[str, str]:
+    """A conversion of each box, recorded: the three wait for their schedules at the same time."""
+    with ThreadPoolExecutor() as at_once:
+        return dict(zip(SIGNERS, at_once.map(lambda merchant: sale_recorded(boxes, merchant), SIGNERS), strict=True))
+
+
+def assert_verifies(boxes: Boxes, receipt: Any, folder: Path) -> None:
+    file = folder / f"{receipt['conversionId']}.json"
+    file.write_text(json.dumps(receipt))
+    verified = boxes.operator.run("verify", str(file), "--rpc", boxes.network.url)
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def test_the_stream_brings_a_sale_to_the_network_without_waiting_for_the_schedule(boxes: Boxes) -> None:
-    """The schedules run by the minute: several sales in a row within seconds each can only have come by the stream."""
-    waited = []
-    for _ in range(3):
-        started = time.monotonic()
+@pytest.mark.parametrize("merchant", SIGNERS)
+def test_a_sale_on_the_page_ends_as_a_receipt_that_verifies_against_the_chain(
+    boxes: Boxes, sold: dict[str, str], merchant: str, tmp_path: Path
+) -> None:
+    receipt = receipt_of(boxes, merchant, sold[merchant])
+    assert receipt["commission"] == "10.00"
+    assert receipt["merchant"] == boxes.operator.config(merchant)["merchant"]["account"]
+    assert_verifies(boxes, receipt, tmp_path)
+
+
+def test_the_stream_brings_a_sale_to_the_network_without_the_schedule(boxes: Boxes) -> None:
+    rule, events = Names(BY_CHALICE).function("sign_on_schedule") + RULE_SUFFIX, root_client(boxes, "events")
+    headers = {"Authorization": f"Bearer {boxes.keys[BY_CHALICE]}"}
+    events.disable_rule(Name=rule)
+    try:
         conversion_id = sale(boxes, BY_CHALICE, click(boxes, BY_CHALICE)).json["conversionId"]
-        deadline = started + RECEIPT_SECONDS
-        headers = {"Authorization": f"Bearer {boxes.keys[BY_CHALICE]}"}
+        deadline = time.monotonic() + RECEIPT_SECONDS
         while True:
             held = ask("GET", f"{boxes.urls[BY_CHALICE]}/v1/conversions/{conversion_id}", **headers).json
             if held["network"]["state"] in ("sent", "mined", "confirmed"):
                 break
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, held["network"]
             time.sleep(0.2)
-        waited.append(time.monotonic() - started)
-    assert sorted(waited)[1] < 20, waited
+    finally:
+        events.enable_rule(Name=rule)
 
 
 def test_a_key_of_one_box_opens_no_other(boxes: Boxes) -> None:
-    assert len(boxes.keys) >= 2
+    assert boxes.keys.keys() == boxes.urls.keys() == SIGNERS.keys()
     for holder, key in boxes.keys.items():
         for merchant, url in boxes.urls.items():
             answer = ask("GET", f"{url}/v1/conversions", Authorization=f"Bearer {key}")
@@ -182,101 +204,192 @@ def test_provisioning_again_changes_nothing_and_a_dry_run_says_so(boxes: Boxes) 
     assert boxes.operator.box("provision", "acme", "--dry-run")["changes"] == []
 
 
-@pytest.mark.long
-def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> None:
-    """Sales come in all through the deployment of an edit; every one has its receipt in the end.
+class Shop:
+    """Sales one after another, each reported as the tag does: again, until the box itself has answered.
 
-    The local AWS ends a function's process when its code changes, with the call that it was at: the sale is sent again, as the tag does.
+    The local AWS kills a function's process when its code changes, with the call that it was at, and answers that call itself (AWS lets
+    it end). What nobody accepted may be sent again; what the box answered 202 never is, and has to be on the network in the end.
     """
-    config = boxes.operator.config("acme")
-    config["tracking"] = {"viaParameter": "from"}
-    click_id = click(boxes, "acme")
-    accepted: list[str] = []
-    refusals: list[bytes] = []
-    ending = threading.Event()
 
-    def shop() -> None:
-        while not ending.wait(0.7):
-            order = f"E-{secrets.token_hex(5)}"
-            answer = sale(boxes, "acme", click_id, order)
-            if answer.status >= 500 and b"Worker process exited" in answer.body:
-                answer = sale(boxes, "acme", click_id, order)
-            if answer.status in (200, 202):
-                accepted.append(answer.json["conversionId"])
+    def __init__(self, boxes: Boxes, merchant: str) -> None:
+        self._boxes, self._merchant, self._click = boxes, merchant, click(boxes, merchant)
+        self.accepted: list[str] = []
+        self.refusals: list[bytes] = []
+        self.dropped: list[str] = []
+        self._closing = threading.Event()
+        self._open = threading.Thread(target=self._sell)
+
+    def __enter__(self) -> Shop:
+        self._open.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._open.join()
+
+    def _sell(self) -> None:
+        while not self._closing.wait(0.3):
+            self._report(f"E-{secrets.token_hex(5)}")
+
+    def _report(self, order: str) -> None:
+        deadline = time.monotonic() + RECEIPT_SECONDS
+        while True:
+            try:
+                answer = sale(self._boxes, self._merchant, self._click, order)
+            except OSError as error:
+                self.dropped.append(str(error))
             else:
-                refusals.append(answer.body)
+                if answer.status == 202:
+                    self.accepted.append(answer.json["conversionId"])
+                    return
+                if not is_the_local_awss_own(answer) or time.monotonic() > deadline:
+                    self.refusals.append(answer.body)
+                    return
+                self.dropped.append(answer.body.decode())
+            time.sleep(0.2)
 
-    shopping = threading.Thread(target=shop)
-    shopping.start()
-    try:
-        boxes.operator.write_config("acme", config)
-        changed = boxes.operator.box("config", "diff", "acme")["changes"]
+
+def is_the_local_awss_own(answer: Answer) -> bool:
+    """The box fails with a problem document, which has a code."""
+    return answer.status >= 500 and b'"code"' not in answer.body
+
+
+def assert_on_chain_once(boxes: Boxes, merchant: str, shop: Shop) -> None:
+    """Each sale that was accepted has its receipt, and the chain, read from its first block, holds what that is about once."""
+    print(
+        f"{len(shop.accepted)} sales accepted; {len(shop.dropped)} reports the local AWS dropped: {set(shop.dropped)}"
+    )
+    assert shop.refusals == []
+    assert len(set(shop.accepted)) == len(shop.accepted) > 20
+    commitments = [receipt_of(boxes, merchant, one)["commitment"] for one in shop.accepted]
+    account = boxes.operator.config(merchant)["merchant"]["account"]
+    ledger = Ledger(Chain(boxes.network.url, boxes.network.contract), account)
+    assert ledger.findings == []
+    on_chain = Counter("0x" + held.entry.commitment.hex() for held in ledger.conversions.values())
+    assert {on_chain[one] for one in commitments} == {1}
+
+
+def test_a_config_edit_goes_live_and_loses_no_sale_in_flight(boxes: Boxes) -> None:
+    """Sales come in all through the deployment of an edit; every one that was accepted is on the chain, once."""
+    config = boxes.operator.config(BY_BOX)
+    config["tracking"] = {"viaParameter": "from"}
+    with Shop(boxes, BY_BOX) as shop:
+        boxes.operator.write_config(BY_BOX, config)
+        changed = boxes.operator.box("config", "diff", BY_BOX)["changes"]
         assert [line["path"] for line in changed] == ["$.tracking"]
-        boxes.operator.box("deploy", "acme")
-    finally:
-        ending.set()
-        shopping.join()
-    assert ask("GET", f"{boxes.urls['acme']}/v1/config").json["viaParameter"] == "from"
-    assert boxes.operator.box("config", "diff", "acme")["changes"] == []
-    assert len(accepted) > 5
-    assert refusals == []
-    for conversion_id in accepted:
-        receipt_of(boxes, "acme", conversion_id)
+        boxes.operator.box("deploy", BY_BOX)
+    assert ask("GET", f"{boxes.urls[BY_BOX]}/v1/config").json["viaParameter"] == "from"
+    assert boxes.operator.box("config", "diff", BY_BOX)["changes"] == []
+    print(
+        f"{len(shop.accepted)} sales accepted; {len(shop.dropped)} reports the local AWS dropped: {set(shop.dropped)}"
+    )
+    assert shop.refusals == []
+    assert len(set(shop.accepted)) == len(shop.accepted) > 20
+    assert_on_chain_once(boxes, BY_BOX, shop)
 
 
-@pytest.mark.long
-def test_the_operator_sees_each_box_and_its_events(boxes: Boxes) -> None:
-    conversion_id = sale(boxes, "initech", click(boxes, "initech")).json["conversionId"]
-    receipt_of(boxes, "initech", conversion_id)
+def test_the_operator_sees_each_box_and_its_events(boxes: Boxes, sold: dict[str, str]) -> None:
     told = {one["merchant"]: one for one in json.loads(boxes.operator.run("status", "--json").stdout)["boxes"]}
-    assert told.keys() >= {BY_BOX, BY_CHALICE}
-    assert told["initech"]["status"] == "ok"
-    assert told["initech"]["config"] == "as here"
-    lines = boxes.operator.run("tail", "initech", "--once", "--json").stdout.splitlines()
-    assert conversion_id in {json.loads(line)["conversionId"] for line in lines}
+    assert told.keys() == SIGNERS.keys()
+    assert (told["initech"]["status"], told["initech"]["config"]) == ("ok", "as here")
+    lines = boxes.operator.run("tail", "initech", "--once", "--since", "60", "--json").stdout.splitlines()
+    assert sold["initech"] in {json.loads(line)["conversionId"] for line in lines}
     held = boxes.operator.box("signer", "show", "initech")
-    assert held["authorised"]
-    assert held["kind"] == "keystore"
+    assert (held["authorised"], held["kind"]) == (True, "keystore")
+
+
+def test_a_key_is_replaced_while_sales_come_in(boxes: Boxes, tmp_path: Path) -> None:
+    """What came in before, in between and after is on the chain once; the old key, revoked at last, is missed by nothing."""
+    operator, owner = boxes.operator, str(boxes.files[f"{BY_BOX}-owner"])
+    old = operator.box("signer", "show", BY_BOX)["address"]
+    following = operator.box("signer", "rotate", BY_BOX)["address"]
+    operator.box("signer", "authorise", BY_BOX, "--address", following, "--keystore", owner)
+    operator.box("signer", "fund", BY_BOX, "--address", following, "--amount", "1", "--keystore", owner)
+    with Shop(boxes, BY_BOX) as shop:
+        sale_recorded(boxes, BY_BOX)
+        switched = operator.box("signer", "rotate", BY_BOX, "--finish")
+        operator.box("signer", "revoke", BY_BOX, "--address", old, "--keystore", owner)
+        after = sale_recorded(boxes, BY_BOX)
+    assert (switched["before"], switched["address"]) == (old, following)
+    assert {one["SIGNER_ADDRESS"] for one in environments(boxes, BY_BOX).values()} == {following}
+    assert_on_chain_once(boxes, BY_BOX, shop)
+    chain = Chain(boxes.network.url, boxes.network.contract)
+    senders = []
+    for one in (shop.accepted[0], after):
+        receipt = receipt_of(boxes, BY_BOX, one)
+        assert_verifies(boxes, receipt, tmp_path)
+        transaction = chain.transaction(receipt["transaction"])
+        assert transaction is not None
+        senders.append(transaction["from"].lower())
+    assert senders == [old.lower(), following.lower()]
+
+
+def environments(boxes: Boxes, merchant: str) -> dict[str, dict[str, str]]:
+    """Of every function of the merchant, by its name."""
+    found = root_client(boxes, "lambda").list_functions()["Functions"]
+    ours = [one for one in found if f"-{merchant}" in one["FunctionName"]]
+    return {one["FunctionName"]: one["Environment"]["Variables"] for one in ours}
 
 
 @pytest.mark.long
 def test_a_release_that_fails_its_smoke_test_is_taken_back(boxes: Boxes) -> None:
     before = ask("GET", f"{boxes.urls['acme']}/v1/status").json["configHash"]
+    held = environments(boxes, "acme")
     tag = boxes.operator.project / "chalicelib" / "routes" / "tag.py"
     sound = tag.read_text()
     config = boxes.operator.config("acme")
     try:
-        tag.write_text(
-            sound.replace(
-                "def _library(name: str) -> Response:",
-                "def _library(name: str) -> Response:\n    raise ValueError(name)\n",
-            )
+        broken = sound.replace(
+            "def _library(name: str) -> Response:\n", "def _library(name: str) -> Response:\n    1 / 0\n"
         )
+        assert broken != sound
+        tag.write_text(broken)
         boxes.operator.write_config("acme", {**config, "timeZone": "Europe/Berlin"})
+        set_by_hand(boxes, "acme", NEW_RELEASE="yes")
         done = boxes.operator.run("deploy", "acme")
         assert done.returncode == 3, done.stdout + done.stderr
         assert "runs again" in done.stderr
     finally:
         tag.write_text(sound)
         boxes.operator.write_config("acme", config)
+        set_by_hand(boxes, "acme")
     assert ask("GET", f"{boxes.urls['acme']}/v1/status").json["configHash"] == before
     assert ask("GET", f"{boxes.urls['acme']}/libs/mtag.js").status == 200
-    assert sale(boxes, "acme").status == 202
+    assert environments(boxes, "acme") == held
+    sale_recorded(boxes, "acme")
+
+
+def set_by_hand(boxes: Boxes, merchant: str, **variables: str) -> None:
+    """In the stage's environment, beside what is ours."""
+    file = boxes.operator.project / ".chalice" / "config.json"
+    held = json.loads(file.read_text())
+    environment = held["stages"][merchant]["environment_variables"]
+    environment.pop("NEW_RELEASE", None)
+    environment.update(variables)
+    file.write_text(json.dumps(held))
 
 
 @pytest.mark.long
-def test_a_third_box_is_deployed_beside_the_others_and_takes_sales(boxes: Boxes, tmp_path: Path) -> None:
-    """`box deploy --all`: the two that stand are brought to the new bundle, the third is new."""
-    owner = new_merchant(boxes.operator, boxes.network, LATER, SIGNERS[LATER])
-    boxes.files[f"{LATER}-owner"] = keystore(owner, tmp_path)
-    done = boxes.operator.box("deploy", "--all", "--at-once", "2", "--rpc", boxes.network.url)
+def test_all_boxes_are_brought_to_a_new_bundle_and_each_keeps_the_node_it_had(boxes: Boxes, tmp_path: Path) -> None:
+    """An address given with `--rpc` is for boxes that have none; `box provision` replaces, and the functions that start anew use it."""
+    silent = "http://127.0.0.1:9"
+    boxes.operator.box("provision", BESIDE_IT, "--rpc", f"{silent},{boxes.network.url}")
+    config = boxes.operator.config(BY_CHALICE)
+    boxes.operator.write_config(BY_CHALICE, {**config, "timeZone": "Europe/Berlin"})
+    done = boxes.operator.box("deploy", "--all", "--at-once", "2", "--rpc", silent)
     assert done["failed"] == {}
     assert done["done"].keys() == SIGNERS.keys()
     assert not (boxes.operator.project / ".chalice" / "deploying.json").exists()
-    open_for_business(boxes, LATER)
-    answer = sale(boxes, LATER, click(boxes, LATER))
-    receipt_of(boxes, LATER, answer.json["conversionId"])
-    test_a_key_of_one_box_opens_no_other(boxes)
+    ssm = root_client(boxes, "ssm")
+    nodes = {
+        merchant: ssm.get_parameter(Name=f"/merchant-box/{merchant}/rpc-urls", WithDecryption=True)["Parameter"][
+            "Value"
+        ]
+        for merchant in SIGNERS
+    }
+    assert nodes == {**dict.fromkeys(SIGNERS, boxes.network.url), BESIDE_IT: f"{silent},{boxes.network.url}"}
+    for merchant in SIGNERS:
+        assert_verifies(boxes, receipt_of(boxes, merchant, sale_recorded(boxes, merchant)), tmp_path)
 
 
 def resources_of(boxes: Boxes, merchant: str) -> list[str]:
@@ -303,7 +416,6 @@ def resources_of(boxes: Boxes, merchant: str) -> list[str]:
     return sorted(name for name in names if merchant in name)
 
 
-@pytest.mark.long
 def test_destroy_keeps_an_export_and_leaves_nothing_else(boxes: Boxes, tmp_path: Path) -> None:
     """Last in this file: it takes initech's box away."""
     held = resources_of(boxes, "initech")

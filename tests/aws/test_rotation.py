@@ -22,9 +22,13 @@ import msgspec
 import pytest
 
 from chalicelib.domain.transaction import Transaction
+from ops.aws import releases
 from ops.aws.functions import functions
 from ops.aws.names import Names
 from ops.aws.policies import ACCESS
+from ops.aws.releases import Release
+from ops.aws.rotation import FOLLOWER
+from ops.boxes.project import Project
 from ops.local.anvil import Anvil
 from ops.local.process import ROOT
 from tests.aws.conftest import PASSWORD, keystore
@@ -97,6 +101,26 @@ class Rotated:
         item = {"signer": {"S": signer}, "nonce": {"N": "0"}, "version": {"N": "1"}, "body": {"S": body}}
         self.client("dynamodb").put_item(TableName=f"{self.names.prefix}-transactions", Item=item)
 
+    def keep_release(self) -> None:
+        """As `box deploy` leaves it, with the environment of now."""
+        package = self.operator.project / "bundle.zip"
+        package.touch()
+        releases.keep(
+            Project(self.operator.project),
+            Release(self.merchant, "0", "0", str(package), "deployment", self.environment("sign_on_schedule")),
+        )
+
+    def kept_release(self) -> dict[str, str]:
+        held = releases.last(Project(self.operator.project), self.merchant)
+        assert held is not None
+        return held.environment
+
+    def wait_until_nothing_signs(self, command: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + 120
+        while {self.at_once(name) for name, does in ACCESS.items() if does.signs and name != FOLLOWER} != {0}:
+            assert time.monotonic() < deadline and command.poll() is None, command.communicate()
+            time.sleep(0.2)
+
     def at_once(self, name: str) -> int | None:
         found = self.client("lambda").get_function_concurrency(FunctionName=self.names.function(name))
         value: int | None = found.get("ReservedConcurrentExecutions")
@@ -148,12 +172,17 @@ def test_a_key_is_replaced_with_overlap_after_its_transactions_are_final_and_sta
 
     # Both may act now. While the old key's transaction is open nothing signs, and the old key is the box's.
     rotated.put_transaction(old, "sent")
+    rotated.keep_release()
+    killed = finishing(rotated)
+    rotated.wait_until_nothing_signs(killed)
+    killed.kill()
+    killed.communicate()
+    assert rotated.at_once("sign_on_schedule") == rotated.at_once("sign_on_change") == 0  # as a power cut leaves it
+
+    # Doing it again finishes it, whether it was killed while it waited or later.
     switching = finishing(rotated)
     try:
-        deadline = time.monotonic() + 120
-        while rotated.at_once("anchor_on_schedule") != 0 or rotated.at_once("sign_on_change") != 0:
-            assert time.monotonic() < deadline and switching.poll() is None, switching.communicate()
-            time.sleep(0.2)
+        rotated.wait_until_nothing_signs(switching)
         time.sleep(4)
         assert switching.poll() is None
         assert rotated.stage["SIGNER_ADDRESS"] == rotated.environment("sign_on_schedule")["SIGNER_ADDRESS"] == old
@@ -176,7 +205,10 @@ def test_a_key_is_replaced_with_overlap_after_its_transactions_are_final_and_sta
         assert key_before not in rotated.policy("sign_on_change")
         assert key not in rotated.policy("api_handler")
 
-    # A later provisioning keeps the new key, and the old one is worthless once revoked.
+    # Neither going back to the last release nor a later provisioning brings the old key back, and the old one is worthless
+    # once revoked.
+    assert rotated.kept_release()["SIGNER_ADDRESS"] == following
+    assert rotated.kept_release().get("KMS_KEY_ID") == rotated.stage.get("KMS_KEY_ID")
     operator.box("provision", merchant)
     assert operator.box("signer", "show", merchant)["address"] == following
     operator.box("signer", "revoke", merchant, "--address", old, "--keystore", rotated.owner)

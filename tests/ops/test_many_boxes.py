@@ -1,6 +1,6 @@
 """`box deploy --all` and `box upgrade --all`: which box is brought when, what a failure or a kill stops, where the next run goes on.
 
-The seam is the one step that takes minutes a box: what `ops.aws.deploy.deploy` and `chalice package` do is written into a file here.
+The seam is the one step that takes minutes a box: what `ops.aws.deploy.deploy` and `chalice package` do is noted here.
 Their real run, on a local AWS, is tests/aws/test_boxes_on_aws.py. Everything around them is real: the command, the project on disk, the
 threads, the resume file, and a process that is killed.
 """
@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +68,8 @@ def stand_in(log: Path, plan: dict[str, str]) -> None:
         note(f"end {merchant}")
         return Deployed(merchant, "http://127.0.0.1:9", config_hash(project.config_file(merchant)), 0.2)
 
-    # Not by monkeypatch: a process of its own, to be killed, does it too. The fixture puts both back.
+    # Not by monkeypatch: a process of its own, to be killed, does it too. The fixture puts it back.
     deploy.deploy = bring
-    bundle.run_chalice = lambda *_: note("build")
 
 
 class Operated:
@@ -127,18 +128,40 @@ class Operated:
 @pytest.fixture
 def operated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operated:
     monkeypatch.chdir(tmp_path)
-    for module, name in ((deploy, "deploy"), (bundle, "run_chalice")):
-        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(deploy, "deploy", deploy.deploy)
     return Operated(tmp_path)
 
 
-def test_every_box_is_deployed_once_after_one_build_and_nothing_is_left_to_resume(operated: Operated) -> None:
+def test_every_box_is_deployed_once_and_nothing_is_left_to_resume(operated: Operated) -> None:
     code, answer, _ = operated.run("deploy", "--all", "--at-once", "2")
     assert code == 0
     assert sorted(operated.begun) == sorted(answer["done"]) == list(MERCHANTS)
-    assert operated.lines[0] == "build"
-    assert operated.lines.count("build") == 1
     assert not operated.resume.exists()
+
+
+@pytest.mark.parametrize("there", ["nothing", "half of it"])
+def test_boxes_that_are_deployed_at_once_share_one_build(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    project = Project(operated.root)
+    package, built = bundle.package_file(project, "arm64"), []
+
+    def chalice(_: Project, *arguments: str) -> str:
+        built.append(arguments)
+        package.write_bytes(b"PK\3\4")
+        time.sleep(0.2)
+        with zipfile.ZipFile(package, "w") as held:
+            held.writestr("app.py", "")
+        return ""
+
+    monkeypatch.setattr(bundle, "run_chalice", chalice)
+    if there == "half of it":
+        package.parent.mkdir(parents=True)
+        package.write_bytes(b"PK\3\4")
+    with ThreadPoolExecutor() as at_once:
+        list(at_once.map(lambda merchant: bundle.build(project, merchant, "arm64"), MERCHANTS))
+    assert len(built) == 1
+    assert zipfile.is_zipfile(package)
 
 
 def test_no_more_boxes_are_at_work_at_once_than_asked_for(operated: Operated) -> None:
