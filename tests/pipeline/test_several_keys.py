@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 
@@ -16,7 +15,6 @@ from chalicelib.services.cut import Waiting
 from chalicelib.services.record import MAX_IN_FLIGHT, carry, ready, record, send_now
 from chalicelib.services.turn import Turn
 from ops.local import rpc
-from tests.pipeline.test_two_signers import keep_mining
 from tests.rig.ground import ETHER, Clocked, Ground
 from tests.rig.process import CRASHED, ended, run, start
 
@@ -79,14 +77,8 @@ def test_processes_that_work_at_once_share_the_keys(grounds: Callable[..., Groun
             confirm(box)
 
     pids = [start(ground, live) for _ in range(2)]
-    mined = threading.Event()
-    miner = threading.Thread(target=lambda: keep_mining(ground, mined))
-    miner.start()
-    try:
+    with ground.mining():
         assert [ended(pid) for pid in pids] == [0, 0]
-    finally:
-        mined.set()
-        miner.join()
     ground.settle()
     ground.assert_recorded_once()
     assert all(by_key(ground))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -36,25 +35,14 @@ def two_signers(ground: Ground, batches: int) -> None:
 
     begun = time.monotonic()
     pids = [start(ground, live) for _ in range(2)]
-    mining = threading.Event()
-    miner = threading.Thread(target=lambda: keep_mining(ground, mining))
-    miner.start()
-    try:
+    with ground.mining():
         assert [ended(pid) for pid in pids] == [0, 0]
-    finally:
-        mining.set()
-        miner.join()
     print(f"\n2 signers x {batches} batches: {time.monotonic() - begun:.1f} s")
     ground.settle()
     ground.assert_recorded_once()
     assert ground.nonces_spent() == batches
     kept = [ground.box.transactions.get(ground.key.address, nonce) for nonce in range(batches)]
     assert all(found is not None and found.state == "confirmed" for found in kept)
-
-
-def keep_mining(ground: Ground, stop: threading.Event) -> None:
-    while not stop.wait(0.2):
-        ground.mine()
 
 
 def test_a_signer_that_wakes_up_after_its_lease_does_no_harm(ground: Ground) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -285,6 +287,23 @@ class Ground:
     def mine(self, blocks: int = 1) -> None:
         for _ in range(blocks):
             rpc.call(self.node_url, "evm_mine")
+
+    @contextmanager
+    def mining(self, every: float = 0.2) -> Iterator[None]:
+        """Blocks come by themselves meanwhile, as on a network; one each so many seconds."""
+        over = threading.Event()
+
+        def mine_on() -> None:
+            while not over.wait(every):
+                self.mine()
+
+        miner = threading.Thread(target=mine_on, name="miner")
+        miner.start()
+        try:
+            yield
+        finally:
+            over.set()
+            miner.join()
 
     def overtake(self, act: Callable[[], None]) -> None:
         """Something happens on the chain before what the box has sent is mined, and after it was sent."""

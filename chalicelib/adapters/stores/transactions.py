@@ -8,14 +8,13 @@ twice.
 import base64
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters import tables
 from chalicelib.adapters.stores.item import Exists, LostLease, Stale, condition_failed, dump, read
 from chalicelib.adapters.stores.state import LANES, signer_state
 from chalicelib.adapters.tables import State, Transactions
@@ -51,7 +50,7 @@ class TransactionStore:
         nonce_is_free = Transactions.signer.does_not_exist()
         lanes_are_as_cut = State.body == dump(lanes)
         try:
-            with TransactWrite(connection=_connection()) as write:
+            with TransactWrite(connection=tables.connection()) as write:
                 write.condition_check(State, LANES, condition=lanes_are_as_cut)
                 write.update(
                     State(signer_state(transaction.signer)),
@@ -69,7 +68,7 @@ class TransactionStore:
         """Store a transaction that the network holds and this table does not, as after a restore. Raises Exists."""
         nonce_is_unknown = Transactions.signer.does_not_exist()
         try:
-            with TransactWrite(connection=_connection()) as write:
+            with TransactWrite(connection=tables.connection()) as write:
                 write.save(_transaction_item(transaction), condition=nonce_is_unknown)
                 write.save(_cargo_item(transaction, cargo))
         except TransactWriteError as error:
@@ -100,11 +99,6 @@ class TransactionStore:
 def _refused(error: TransactWriteError) -> bool:
     """A condition did not hold, or somebody else is writing the same items just now; anything else is a fault."""
     return error.cause_response_code in ("TransactionCanceledException", "TransactionInProgressException")
-
-
-def _connection() -> Connection:
-    meta: Any = State.Meta
-    return Connection(region=meta.region, host=meta.host)
 
 
 def _transaction(item: Transactions) -> Transaction:
