@@ -376,16 +376,16 @@ class Ground:
         assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1)), "a gap in the sequence"
         by_commitment = {entry.commitment: entry for entry in entries}
         assert len(by_commitment) == len(entries), "something was recorded twice"
-        aside = [c for c in self.conversions() if c.set_aside is not None]
-        assert len(aside) == but
+        found = self.conversions()
+        assert len(found) == len(self.sold), "a sale that was answered is gone"
+        assert sum(c.set_aside is not None for c in found) == but
         assert len(entries) == len(self.sold) - but
-        for conversion in self.conversions():
-            if conversion.set_aside is not None:
-                continue
-            (entry,) = conversion.entries
+        recorded = [(c, entry) for c in found if c.set_aside is None for (entry,) in [c.entries]]
+        carriers = self.box.transactions.many((entry.signer, entry.nonce) for _, entry in recorded)
+        for conversion, entry in recorded:
             held = by_commitment[commit(entry.payload, bytes.fromhex(conversion.salt))]
-            transaction = self.box.transactions.get(entry.signer, entry.nonce)
-            assert transaction is not None and transaction.mined is not None
+            transaction = carriers[entry.signer, entry.nonce]
+            assert transaction.mined is not None
             assert transaction.state == "confirmed"
             assert transaction.mined.first_sequence is not None
             assert held.sequence == transaction.mined.first_sequence + entry.index
