@@ -176,7 +176,8 @@ class Pipeline(RuleBasedStateMachine):
             publisher = conversion.attribution.publisher_id or ""
             books[publisher, "accepted"] += self.noted(conversion)
             if conversion.set_aside is not None:
-                assert conversion.history[-1].detail, "without a reason"
+                reasons = [line.detail for line in conversion.history if line.event == "set aside"]
+                assert conversion.set_aside and conversion.set_aside in reasons, "without a reason"
                 books[publisher, "set aside"] += conversion.amount
                 continue
             held = self.final_amount(conversion)
