@@ -20,6 +20,7 @@ from tests.rig.ground import Ground
 HOUR_MS = 3_600_000
 
 
+@pytest.mark.timeout(900)
 def test_an_hour_without_a_node_loses_no_beacon(grounds: Callable[..., Ground]) -> None:
     an_hour_without_a_node(grounds, beacons=9_000)
 
