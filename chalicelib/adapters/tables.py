@@ -3,6 +3,7 @@
 Each table's name is the stage's prefix and the class's name in lower case; `bind` sets it, once per process.
 """
 
+import threading
 from typing import Any
 
 from botocore.config import Config
@@ -257,6 +258,11 @@ TTL_TABLES = (Clicks, Conversions, State, Deliveries, Limits)
 """Tables whose `expiresAt` (seconds since 1970) lets DynamoDB forget an item."""
 
 
+USER_AGENT = "merchant-box"
+CONNECTIONS = 32
+"""Kept open at once: as many as threads read or write side by side."""
+
+
 class OneConnection(Connection):
     """For all models. Left alone each makes its own client, which takes a tenth of a second of a processor."""
 
@@ -268,19 +274,24 @@ class OneConnection(Connection):
         return session
 
 
-USER_AGENT = "merchant-box"
-CONNECTIONS = 32
-"""Kept open at once: as many as threads read or write side by side."""
 _bound: dict[tuple[str, str, str | None], Connection] = {}
 """What the models point at, and over which connection; empty before the first `bind`."""
+_binding = threading.Lock()
 
 
 def bind(prefix: str, region: str, host: str | None) -> None:
     """Point every model at this box's tables. `host` is an embedded DynamoDB's URL; None means AWS. Bound to the same ones already,
     the connections stay.
     """
-    if (prefix, region, host) in _bound:
-        return
+    with _binding:
+        if (prefix, region, host) not in _bound:
+            shared = _point_models_at(prefix, region, host)
+            _bound.clear()
+            _bound[prefix, region, host] = shared
+
+
+def _point_models_at(prefix: str, region: str, host: str | None) -> Connection:
+    """The connection that they share from now on."""
     shared = OneConnection(
         region=region,
         host=host,
@@ -300,8 +311,7 @@ def bind(prefix: str, region: str, host: str | None) -> None:
         table = model._get_connection()
         shared.add_meta_table(table.get_meta_table())
         table.connection = shared
-    _bound.clear()
-    _bound[prefix, region, host] = shared
+    return shared
 
 
 def connection() -> Connection:
