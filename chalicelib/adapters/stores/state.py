@@ -64,9 +64,9 @@ class StateStore:
         self._update_if(signer_state(signer), [State.settled_below.set(nonce)], it_grows)
 
     def lease(self, name: str, holder: str, now: int, until: int) -> bool:
-        """Take a lease (milliseconds). False while another holder's lasts."""
-        nobody_holds_it = State.lease_holder.does_not_exist() | (State.lease_until < now)
-        return self._update_if(name, _leased(holder, until), nobody_holds_it)
+        """Take a lease (milliseconds). False while another holder's lasts; the SDK may ask twice."""
+        free_or_ours = State.lease_holder.does_not_exist() | (State.lease_holder == holder) | (State.lease_until < now)
+        return self._update_if(name, _leased(holder, until), free_or_ours)
 
     def prolong(self, name: str, holder: str, until: int) -> bool:
         """False once another took it over, even if that one gave it back since: what this holder read may be done by now."""
