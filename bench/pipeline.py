@@ -2,12 +2,14 @@
 
 plain        what one would write first: a web3 loop, one transaction a conversion, gas estimated by web3, receipts awaited at the end
 batches      the box's own way from conversions in memory to receipts: commitments, packing, estimate, signature, sending - no table
-end to end   the same from the outbox of the embedded table, every claim and every state stored
+end to end   the same from the outbox of the embedded table, every claim and every state stored; by one key, and by two keys in two
+             processes
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,12 +27,13 @@ from chalicelib.services.draft import draft
 from chalicelib.services.record import record
 from ops.local import rpc
 from ops.local.dynoxide import Dynoxide
-from tests.rig.ground import Ground, node
+from tests.rig.ground import Clocked, Ground, node
+from tests.rig.process import ended, start
 
 BATCH = 100
 PLAIN = 100
 BATCHED = 10_000
-STORED = 1_000
+STORED = 3_000
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,8 @@ def batches(ground: Ground) -> Rate:
     assert latest is not None
     max_fee = 4 * latest.base_fee + 10**9
     hashes = []
-    for start in range(0, BATCHED, BATCH):
-        work = draft(box, "record", made[start : start + BATCH])
+    for first in range(0, BATCHED, BATCH):
+        work = draft(box, "record", made[first : first + BATCH])
         gas = box.network.estimate_gas(ground.contract, work.calldata, box.signer.address) * 13 // 10
         transaction = Transaction(signer=box.signer.address, nonce=nonce, kind="record", gas=gas)
         attempt = send.sign(box, transaction, work.calldata.hex(), max_fee, 10**9)
@@ -154,24 +157,56 @@ def receipt_of(ground: Ground, transaction: str) -> int:
 
 
 def end_to_end(ground: Ground) -> Rate:
+    stored(ground)
+    begun, busy = time.perf_counter(), time.process_time()
+    drain(ground.box)
+    seconds, busy = time.perf_counter() - begun, time.process_time() - busy
+    return Rate(f"end to end on the embedded table, batches of {BATCH}", STORED, seconds, gas_of(ground), busy)
+
+
+def end_to_end_by_two(ground: Ground) -> Rate:
+    """A process for each key, and so the most of them that two processors can show."""
+    stored(ground)
+    begun, busy = time.perf_counter(), children_busy()
+    pids = [start(ground, drain) for _ in ground.keys]
+    assert [ended(pid) for pid in pids] == [0] * len(ground.keys)
+    seconds, busy = time.perf_counter() - begun, children_busy() - busy
+    return Rate("the same, 2 keys in 2 processes", STORED, seconds, gas_of(ground), busy)
+
+
+def stored(ground: Ground) -> None:
     ground.sell(STORED)
     ground.box.offset += 2_000
-    before = len(ground.on_chain())
-    begun, busy = time.perf_counter(), time.process_time()
-    while ground.box.conversions.outbox(limit=1):
-        record(ground.box)
-    seconds, busy = time.perf_counter() - begun, time.process_time() - busy
-    assert len(ground.on_chain()) - before == STORED
-    return Rate(f"end to end on the embedded table, batches of {BATCH}", STORED, seconds, 0, busy)
 
 
-def on_a_ground(measure: Callable[[Ground], Rate], dynamodb: Dynoxide, directory: Path, *, stored: bool) -> Rate:
+def drain(box: Clocked) -> None:
+    while box.conversions.outbox(limit=1):
+        record(box)
+
+
+def children_busy() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def gas_of(ground: Ground) -> int:
+    """All that the batches took; every sale is in one of them."""
+    assert len(ground.on_chain()) == STORED
+    sent = [
+        ground.box.transactions.get(key.address, nonce)
+        for key in ground.keys
+        for nonce in range(ground.box.state.next_nonce(key.address) or 0)
+    ]
+    return sum(receipt_of(ground, transaction.attempts[-1].hash) for transaction in sent if transaction is not None)
+
+
+def on_a_ground(
+    measure: Callable[[Ground], Rate], dynamodb: Dynoxide, directory: Path, *, stored: bool, keys: int = 1
+) -> Rate:
     """Each on a chain of its own that mines each transaction at once, so that no block time is in the figure."""
     part, url = node(directory)
     try:
-        ground = Ground(directory, dynamodb.url, url, batch_size=BATCH)
-        ground.box = ground.new_box()
-        ground.box.network = type(ground.box.network)([url], 31337)
+        ground = Ground(directory, dynamodb.url, url, batch_size=BATCH, keys=keys, rpc_urls=[url])
         if not stored:
             kept = [ground.box.agreements.get(name) for name in ground.agreements]
             ground.box.__dict__["agreements"] = InMemory([found for found in kept if found is not None])
@@ -190,6 +225,7 @@ def measured() -> Iterator[Rate]:
             yield on_a_ground(plain, dynamodb, directory, stored=False)
             yield on_a_ground(batches, dynamodb, directory, stored=False)
             yield on_a_ground(end_to_end, dynamodb, directory, stored=True)
+            yield on_a_ground(end_to_end_by_two, dynamodb, directory, stored=True, keys=2)
         finally:
             dynamodb.stop()
 

@@ -3,9 +3,13 @@
 Each table's name is the stage's prefix and the class's name in lower case; `bind` sets it, once per process.
 """
 
+import threading
 from typing import Any
 
+from botocore.config import Config
+from botocore.session import Session
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.connection import Connection
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 from pynamodb.models import Model
 
@@ -256,27 +260,66 @@ TTL_TABLES = (Clicks, Conversions, State, Deliveries, Limits)
 """Tables whose `expiresAt` (seconds since 1970) lets DynamoDB forget an item."""
 
 
-_bound: list[tuple[str, str, str | None]] = []
-"""What the models point at; empty before the first `bind`."""
+USER_AGENT = "merchant-box"
+CONNECTIONS = 32
+"""Kept open at once: as many as threads read or write side by side."""
+
+
+class OneConnection(Connection):
+    """For all models. Left alone each makes its own client, which takes a tenth of a second of a processor."""
+
+    @property
+    def session(self) -> Session:
+        """botocore puts its own User-Agent together anew for each call: a fifth of a call's work. This one is given."""
+        session = super().session
+        session.set_default_client_config(Config(user_agent=USER_AGENT))
+        return session
+
+
+_bound: dict[tuple[str, str, str | None], Connection] = {}
+"""What the models point at, and over which connection; empty before the first `bind`."""
+_binding = threading.Lock()
 
 
 def bind(prefix: str, region: str, host: str | None) -> None:
     """Point every model at this box's tables. `host` is an embedded DynamoDB's URL; None means AWS. Bound to the same ones already,
-    the connections stay."""
-    if _bound == [(prefix, region, host)]:
-        return
-    _bound[:] = [(prefix, region, host)]
+    the connections stay.
+    """
+    with _binding:
+        if (prefix, region, host) not in _bound:
+            shared = _point_models_at(prefix, region, host)
+            _bound.clear()
+            _bound[prefix, region, host] = shared
+
+
+def _point_models_at(prefix: str, region: str, host: str | None) -> Connection:
+    """The connection that they share from now on."""
+    shared = OneConnection(
+        region=region,
+        host=host,
+        connect_timeout_seconds=2,
+        read_timeout_seconds=5,
+        max_pool_connections=CONNECTIONS,
+    )
     for model in MODELS:
         meta: Any = model.Meta
         meta.table_name = f"{prefix}-{model.__name__.lower()}"
         meta.region = region
         meta.host = host
-        meta.connect_timeout_seconds = 2
-        meta.read_timeout_seconds = 5
-        model._connection = None
         for index in model._indexes.values():
             index_meta: Any = index.Meta
             index_meta.model = model
+        model._connection = None
+        table = model._get_connection()
+        shared.add_meta_table(table.get_meta_table())
+        table.connection = shared
+    return shared
+
+
+def connection() -> Connection:
+    """The one that all models share; for what concerns several tables at once."""
+    (shared,) = _bound.values()
+    return shared
 
 
 def create_all() -> None:

@@ -18,7 +18,9 @@ from chalicelib.bootstrap import Box
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-LEASE_MS = 90_000
+LEASE_MS = 30_000
+"""So long a killed process keeps others waiting. One that lives prolongs it before each step; should a step take longer than this - nodes
+that answer late, all of them - another goes on in its place, and what both do is stored once."""
 RUN_MS = 30_000
 """A turn begins nothing new after this: a function of a minute, which may wait for its turn first, must end by itself."""
 WAIT_SECONDS = 5.0
@@ -41,23 +43,23 @@ class Turn:
     def take(self) -> bool:
         """Ours, if the one before us ends within some seconds: what it looked at may be older than what we were called for."""
         gives_up_at = time.monotonic() + WAIT_SECONDS
-        while not self._lease():
+        while not self._box.state.lease(self._name, self.holder, self._box.now(), self._lease_ends):
             if time.monotonic() > gives_up_at:
                 return False
             time.sleep(POLL_SECONDS)
         return True
 
     def prolong(self) -> None:
-        """Before each long step. Raises LostLease."""
-        if not self._lease():
+        """Before each long step. Raises LostLease where another had the key meanwhile: whatever was read before is no longer to be sent."""
+        if not self._box.state.prolong(self._name, self.holder, self._lease_ends):
             raise LostLease(self._name)
 
     def let_go(self) -> None:
         self._box.state.release(self._name, self.holder)
 
-    def _lease(self) -> bool:
-        now = self._box.now()
-        return self._box.state.lease(self._name, self.holder, now, now + LEASE_MS)
+    @property
+    def _lease_ends(self) -> int:
+        return self._box.now() + LEASE_MS
 
 
 def in_turn(box: Box, work: Callable[[Turn], T], otherwise: T, signer: str | None = None) -> T:

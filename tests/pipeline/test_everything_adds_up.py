@@ -1,4 +1,4 @@
-"""Random clicks, sales, replays, decisions, crashes, faults, reorganisations and time jumps; after each, and in the end:
+"""Random sales, decisions, refunds, crashes, faults, reorganisations, changes of keys and time jumps; after each, and in the end:
 
     what the box accepted = what is final on chain + what is in flight + what was set aside with a reason
 
@@ -30,6 +30,7 @@ from tests.rig.ground import DAY_MS, Clocked, Ground, node
 from tests.rig.process import run
 
 PUBLISHERS = ("p0", "p1")
+KEYS = 3
 FAULTS = ["accepted_unanswered", "unanswered", "429", "garbage", "half", "overload"]
 METHODS = ["eth_sendRawTransaction", "eth_getTransactionReceipt", "eth_estimateGas", "eth_getBlockByNumber", ""]
 
@@ -42,12 +43,13 @@ class Pipeline(RuleBasedStateMachine):
         self.ground = next(self.make)
         self.refunded: dict[str, int] = {}
         self.ended = False
+        self.keys = [self.ground.key, *(self.ground.another_key() for _ in range(KEYS - 1))]
         self.ground.sell(3)
 
     def teardown(self) -> None:
         """Whatever happened, it settles, and then it adds up without anything in flight."""
         self.ground.proxy.heal()
-        rpc.call(self.ground.node_url, "anvil_setBalance", self.ground.key.address, hex(10**20))
+        self.funds_arrive()
         self.ground.outlive_lease()
         self.ground.settle(rounds=60)
         self.it_adds_up()
@@ -114,18 +116,24 @@ class Pipeline(RuleBasedStateMachine):
     @rule(keep=st.booleans())
     def reorganisation(self, keep: bool) -> None:
         """Of the one block that is not final yet."""
-        open_ones = self.ground.box.transactions.open(self.ground.key.address)
+        open_ones = self.ground.open()
         head = int(rpc.call(self.ground.node_url, "eth_blockNumber"), 16)
         raws = [t.attempts[-1].raw for t in open_ones if t.mined is not None and t.mined.block_number == head]
         rpc.call(self.ground.node_url, "anvil_reorg", 1, [[raw, 0] for raw in raws] if keep else [])
 
-    @rule()
-    def funds_run_out(self) -> None:
-        rpc.call(self.ground.node_url, "anvil_setBalance", self.ground.key.address, hex(1))
+    @rule(which=st.sets(st.integers(0, KEYS - 1), min_size=1))
+    def the_box_has_these_keys(self, which: set[int]) -> None:
+        """Some join, some leave, what those sent is still under way; and some come back."""
+        self.ground.use_keys([self.keys[number] for number in sorted(which)])
+
+    @rule(which=st.integers(0, KEYS - 1))
+    def funds_run_out(self, which: int) -> None:
+        rpc.call(self.ground.node_url, "anvil_setBalance", self.keys[which].address, hex(1))
 
     @rule()
     def funds_arrive(self) -> None:
-        rpc.call(self.ground.node_url, "anvil_setBalance", self.ground.key.address, hex(10**20))
+        for key in self.keys:
+            rpc.call(self.ground.node_url, "anvil_setBalance", key.address, hex(10**20))
 
     @precondition(lambda self: bool(self.ground.sold))
     @rule(which=st.integers(0, 10**6), status=st.sampled_from(["approved", "rejected", "open"]))
@@ -168,7 +176,8 @@ class Pipeline(RuleBasedStateMachine):
             publisher = conversion.attribution.publisher_id or ""
             books[publisher, "accepted"] += self.noted(conversion)
             if conversion.set_aside is not None:
-                assert conversion.history[-1].detail, "without a reason"
+                reasons = [line.detail for line in conversion.history if line.event == "set aside"]
+                assert conversion.set_aside and conversion.set_aside in reasons, "without a reason"
                 books[publisher, "set aside"] += conversion.amount
                 continue
             held = self.final_amount(conversion)

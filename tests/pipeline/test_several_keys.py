@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from chalicelib.adapters import tables
 from chalicelib.adapters.stores.item import LostLease
 from chalicelib.services import lanes, pause, turn
 from chalicelib.services.confirm import confirm
@@ -16,7 +17,6 @@ from chalicelib.services.cut import Waiting
 from chalicelib.services.record import MAX_IN_FLIGHT, carry, ready, record, send_now
 from chalicelib.services.turn import Turn
 from ops.local import rpc
-from tests.pipeline.test_two_signers import keep_mining
 from tests.rig.ground import ETHER, Clocked, Ground
 from tests.rig.process import CRASHED, ended, run, start
 
@@ -79,17 +79,41 @@ def test_processes_that_work_at_once_share_the_keys(grounds: Callable[..., Groun
             confirm(box)
 
     pids = [start(ground, live) for _ in range(2)]
-    mined = threading.Event()
-    miner = threading.Thread(target=lambda: keep_mining(ground, mined))
-    miner.start()
-    try:
+    with ground.mining():
         assert [ended(pid) for pid in pids] == [0, 0]
-    finally:
-        mined.set()
-        miner.join()
     ground.settle()
     ground.assert_recorded_once()
     assert all(by_key(ground))
+
+
+def test_reservations_that_meet_at_the_shares_try_again(ground: Ground) -> None:
+    """DynamoDB cancels one of two transactions that look at the same item at once; the embedded one runs them one after the other."""
+    cancelled: list[str] = []
+
+    def conflict(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
+        if len(cancelled) == 3:
+            return None
+        cancelled.append(request.url)
+        reasons = [{"Code": "TransactionConflict"}, *[{"Code": "None"}] * 3]
+        said = {"__type": "TransactionCanceledException", "message": "conflict", "CancellationReasons": reasons}
+        return AWSResponse(request.url, 400, {}, BytesResponse(json.dumps(said).encode()))
+
+    tables.connection().client.meta.events.register("before-send.dynamodb.TransactWriteItems", conflict)
+    ground.sell(8)
+    assert ground.turn() == 1, "in one turn, and not with the next event"
+    assert len(cancelled) == 3
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+class BytesResponse:
+    """What botocore wants of a body that is there already."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: object, **__: object) -> Iterator[bytes]:
+        yield self._body
 
 
 def test_what_was_cut_by_the_shares_of_before_is_not_sent_after_they_changed(ground: Ground) -> None:

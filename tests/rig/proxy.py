@@ -56,6 +56,8 @@ class Proxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Else each answer, a head and a body, waits 40 ms for the other side's acknowledgement.
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -64,9 +64,14 @@ class StateStore:
         self._update_if(signer_state(signer), [State.settled_below.set(nonce)], it_grows)
 
     def lease(self, name: str, holder: str, now: int, until: int) -> bool:
-        """Take or prolong a lease (milliseconds). False while another holder's lasts."""
+        """Take a lease (milliseconds). False while another holder's lasts; the SDK may ask twice."""
         free_or_ours = State.lease_holder.does_not_exist() | (State.lease_holder == holder) | (State.lease_until < now)
-        return self._update_if(name, [State.lease_holder.set(holder), State.lease_until.set(until)], free_or_ours)
+        return self._update_if(name, _leased(holder, until), free_or_ours)
+
+    def prolong(self, name: str, holder: str, until: int) -> bool:
+        """False once another took it over, even if that one gave it back since: what this holder read may be done by now."""
+        nobody_held_it_since = State.lease_holder == holder
+        return self._update_if(name, _leased(holder, until), nobody_held_it_since)
 
     def release(self, name: str, holder: str) -> None:
         lease_is_ours = State.lease_holder == holder
@@ -80,3 +85,7 @@ class StateStore:
                 return False
             raise
         return True
+
+
+def _leased(holder: str, until: int) -> list[Any]:
+    return [State.lease_holder.set(holder), State.lease_until.set(until)]

@@ -6,22 +6,27 @@ twice.
 """
 
 import base64
+import random
+import time
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from pynamodb.connection import Connection
 from pynamodb.exceptions import PutError, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters import tables
 from chalicelib.adapters.stores.item import Exists, LostLease, Stale, condition_failed, dump, read
 from chalicelib.adapters.stores.state import LANES, signer_state
 from chalicelib.adapters.tables import State, Transactions
 from chalicelib.domain.decoding import decode
 from chalicelib.domain.lanes import Lanes
 from chalicelib.domain.transaction import Cargo, Transaction
+
+MAX_CONFLICTS = 8
+CONFLICT_SECONDS = 0.1
+"""Reservations of different keys meet at the one item that says how the outbox is shared; those that do try again within this."""
 
 
 class TransactionStore:
@@ -47,30 +52,39 @@ class TransactionStore:
     def reserve(self, transaction: Transaction, cargo: Cargo, holder: str, lanes: Lanes) -> None:
         """Take the nonce and store what it will carry, in one write. Raises LostLease when another process may be signing with this key,
         or the keys' shares of the outbox are no longer those that this was cut from."""
+        for _ in range(MAX_CONFLICTS):
+            try:
+                self._reserve(transaction, cargo, holder, lanes)
+                return
+            except TransactWriteError as error:
+                if _conflicted(error):
+                    time.sleep(random.uniform(0, CONFLICT_SECONDS))
+                    continue
+                if _refused(error):
+                    raise LostLease(transaction.signer) from None
+                raise
+        raise LostLease(transaction.signer)
+
+    def _reserve(self, transaction: Transaction, cargo: Cargo, holder: str, lanes: Lanes) -> None:
         lease_is_ours = State.lease_holder == holder
         nonce_is_next = State.next_nonce == transaction.nonce
         nonce_is_free = Transactions.signer.does_not_exist()
         lanes_are_as_cut = State.body == dump(lanes)
-        try:
-            with TransactWrite(connection=_connection()) as write:
-                write.condition_check(State, LANES, condition=lanes_are_as_cut)
-                write.update(
-                    State(signer_state(transaction.signer)),
-                    actions=[State.next_nonce.set(transaction.nonce + 1)],
-                    condition=lease_is_ours & nonce_is_next,
-                )
-                write.save(_transaction_item(transaction), condition=nonce_is_free)
-                write.save(_cargo_item(transaction, cargo))
-        except TransactWriteError as error:
-            if _refused(error):
-                raise LostLease(transaction.signer) from None
-            raise
+        with TransactWrite(connection=tables.connection()) as write:
+            write.condition_check(State, LANES, condition=lanes_are_as_cut)
+            write.update(
+                State(signer_state(transaction.signer)),
+                actions=[State.next_nonce.set(transaction.nonce + 1)],
+                condition=lease_is_ours & nonce_is_next,
+            )
+            write.save(_transaction_item(transaction), condition=nonce_is_free)
+            write.save(_cargo_item(transaction, cargo))
 
     def adopt(self, transaction: Transaction, cargo: Cargo) -> None:
         """Store a transaction that the network holds and this table does not, as after a restore. Raises Exists."""
         nonce_is_unknown = Transactions.signer.does_not_exist()
         try:
-            with TransactWrite(connection=_connection()) as write:
+            with TransactWrite(connection=tables.connection()) as write:
                 write.save(_transaction_item(transaction), condition=nonce_is_unknown)
                 write.save(_cargo_item(transaction, cargo))
         except TransactWriteError as error:
@@ -98,14 +112,15 @@ class TransactionStore:
         return [found for found in map(_transaction, rows) if found.open]
 
 
+def _conflicted(error: TransactWriteError) -> bool:
+    """Nothing was wrong and nothing was written: another key's reservation looked at the shares in the same moment."""
+    reasons = {reason.code for reason in error.cancellation_reasons if reason is not None}
+    return reasons == {"TransactionConflict"}
+
+
 def _refused(error: TransactWriteError) -> bool:
     """A condition did not hold, or somebody else is writing the same items just now; anything else is a fault."""
     return error.cause_response_code in ("TransactionCanceledException", "TransactionInProgressException")
-
-
-def _connection() -> Connection:
-    meta: Any = State.Meta
-    return Connection(region=meta.region, host=meta.host)
 
 
 def _transaction(item: Transactions) -> Transaction:
