@@ -10,7 +10,7 @@ Each step is safe to repeat after a crash at any point:
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -22,7 +22,7 @@ from chalicelib.services import adopt, claim, lanes, pause, send
 from chalicelib.services.crashpoint import reached
 from chalicelib.services.cut import Waiting
 from chalicelib.services.draft import Draft
-from chalicelib.services.follow import follow, look
+from chalicelib.services.follow import BUMP_MS, follow, look
 from chalicelib.services.turn import Turn, in_turn
 
 MAX_IN_FLIGHT = 16
@@ -100,7 +100,7 @@ def ready(box: Box) -> tuple[int, int]:
         if not finished.attempts and not pause.paused(box):
             send.first(box, finished)
             sent += 1
-    _align_nonce(box)
+    _align_nonce(box, begun)
     return MAX_IN_FLIGHT - sum(transaction.waits for transaction in begun), sent
 
 
@@ -115,7 +115,7 @@ def _send(box: Box, turn: Turn, waiting: Waiting, room: int) -> int:
     return sent
 
 
-def _align_nonce(box: Box) -> None:
+def _align_nonce(box: Box, begun: Sequence[Transaction]) -> None:
     """Start a fresh key where the network says, and step over nonces spent from outside.
 
     Only over those that are spent for good, and once what spent them is looked at: it may have been this box, before its table was
@@ -129,12 +129,28 @@ def _align_nonce(box: Box) -> None:
         return
     spent = box.network.nonce(address)
     if counted >= spent:
+        for nonce in range(spent, min([transaction.nonce for transaction in begun], default=counted)):
+            _fill(box, nonce)
         return
     spent_for_good = box.network.nonce_spent_for_good(address, look(box).final)
     if spent_for_good is not None and spent_for_good < spent:
         raise OutOfStep(f"the network has seen {spent} transactions of the signer, the box sent {counted}")
     adopt.unknown(box, _last_known_block(box, counted))
     box.state.skip_nonces(address, counted, spent)
+
+
+def _fill(box: Box, nonce: int) -> None:
+    """The key came back, and had left before this nonce was signed: its batch went with another key, and whatever is sent after it waits
+    for it. A no-op takes it, again with higher fees each time until it is mined."""
+    left = box.transactions.get(box.signer.address, nonce)
+    if left is None or left.state != "replaced" or not all(attempt.noop for attempt in left.attempts):
+        return
+    if pause.paused(box):
+        return
+    if not left.attempts:
+        send.first(box, left, noop=True)
+    elif box.now() - left.attempts[-1].at >= BUMP_MS:
+        send.bump(box, left, noop=True)
 
 
 def _last_known_block(box: Box, counted: int) -> int:

@@ -15,9 +15,9 @@ BUMP_PERCENT = 13
 GWEI = 10**9
 
 
-def first(box: Box, transaction: Transaction, calldata: str | None = None) -> Transaction:
+def first(box: Box, transaction: Transaction, calldata: str | None = None, *, noop: bool = False) -> Transaction:
     """Sign, store, send. For a transaction without an attempt."""
-    return again(box, _attempted(box, transaction, noop=False, calldata=calldata))
+    return again(box, _attempted(box, transaction, noop=noop, calldata=calldata))
 
 
 def bump(box: Box, transaction: Transaction, *, noop: bool = False) -> Transaction:

@@ -148,6 +148,22 @@ def test_what_was_reserved_and_not_claimed_when_the_shares_changed_is_not_cut_ag
     assert sum(by_key(ground)) == 8
 
 
+def test_a_key_that_left_with_a_nonce_unsigned_and_comes_back_is_not_held_up_by_it(ground: Ground) -> None:
+    first, second = ground.key, ground.another_key()
+    ground.sell(8)
+    ground.box.offset += 2_000
+    assert run(ground, one_turn, crash_at="after-reserve") == CRASHED
+    ground.outlive_lease()
+    ground.use_keys([second])
+    ground.settle()
+    assert by_key(ground) == [8]
+    ground.use_keys([first])
+    ground.sell(8)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert by_key(ground) == [8]
+
+
 @pytest.mark.parametrize("point", ["after-lanes-changed", "before-lanes-settled", "after-reserve", "amid-claims"])
 def test_killed_while_the_shares_change_nothing_is_lost_or_doubled(ground: Ground, point: str) -> None:
     ground.sell(8)
