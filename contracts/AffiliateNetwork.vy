@@ -1010,7 +1010,7 @@ def statusOf(merchant: address, batch: bytes32, sequence: uint256) -> (uint256, 
     """
     word: uint256 = self.batches[merchant][batch]
     first: uint256 = (word >> FIRST_AT) & MASK_40
-    if word == 0 or sequence < first or sequence >= first + (word >> COUNT_AT) & MASK_9:
+    if word == 0 or sequence < first or sequence >= first + ((word >> COUNT_AT) & MASK_9):
         raw_revert(abi_encode(batch, sequence, method_id=method_id("NotRecorded(bytes32,uint256)")))
     entry: uint256 = sequence - first
     decision: uint256 = 0

@@ -11,12 +11,15 @@ Conversions are accepted all the while; they wait in the outbox for the seconds 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from chalicelib.adapters.keystore import parameters
+from chalicelib.adapters.network import NoAnswer
 from chalicelib.bootstrap import Box
 from chalicelib.domain.config import Signer
+from chalicelib.services.follow import follow, look
 from chalicelib.services.turn import Turn
 from ops.aws import releases, secrets
 from ops.aws.clients import client
@@ -31,7 +34,7 @@ from ops.boxes.stages import environment, policy_files, read_stage, signers_at_o
 
 DRAIN_SECONDS = 900.0
 FOLLOWER = "confirm_on_schedule"
-"""It goes on while the others stand still: it sees the old key's transactions through."""
+"""It goes on while the others stand still: it reports, and sees the transactions of other keys through."""
 STREAM = "sign_on_change"
 
 
@@ -120,15 +123,17 @@ def _go_on(before: dict[str, int | None]) -> None:
 
 
 def _drain(box: Box, address: str, turn: Turn) -> None:
-    """Until all that the key sent is final. The turn is ours then: a function that began before the others were stopped sends no more."""
+    """Until all that the key sent is final. The turn is ours from here on: what the follower finds makes it send what waits, and while
+    sales come in there would always be a transaction that is not final yet. So we follow them ourselves, and sign nothing."""
     deadline = time.monotonic() + DRAIN_SECONDS
     while True:
+        ours = turn.take()
+        if ours:
+            with suppress(NoAnswer):
+                follow(box, replace(look(box, address), paused=True))
         left = len(box.transactions.open(address))
-        if not left and turn.take():
-            left = len(box.transactions.open(address))
-            if not left:
-                return
-            turn.let_go()  # the follower needs it
+        if ours and not left:
+            return
         if time.monotonic() > deadline:
             raise Failed(
                 f"{left} transactions of {address} are not final after {DRAIN_SECONDS:.0f} s; it stays in use. Try again later"

@@ -307,10 +307,14 @@ def test_a_key_is_replaced_while_sales_come_in(boxes: Boxes, tmp_path: Path) -> 
     operator.box("signer", "fund", BY_BOX, "--address", following, "--amount", "1", "--keystore", owner)
     with Shop(boxes, BY_BOX) as shop:
         sale_recorded(boxes, BY_BOX)
-        switched = operator.box("signer", "rotate", BY_BOX, "--finish")
+        finished = operator.run("signer", "rotate", BY_BOX, "--finish", "--json")
         operator.box("signer", "revoke", BY_BOX, "--address", old, "--keystore", owner)
         after = sale_recorded(boxes, BY_BOX)
+    assert finished.returncode == 0, finished.stderr
+    switched = json.loads(finished.stdout)
     assert (switched["before"], switched["address"]) == (old, following)
+    # Nothing was sent any more: it waited, three seconds at a time, for what was under way, not for a lucky moment.
+    assert finished.stderr.count("not final yet") < 10, finished.stderr
     assert {one["SIGNER_ADDRESS"] for one in environments(boxes, BY_BOX).values()} == {following}
     assert_on_chain_once(boxes, BY_BOX, shop)
     chain = Chain(boxes.network.url, boxes.network.contract)
@@ -339,9 +343,8 @@ def test_a_release_that_fails_its_smoke_test_is_taken_back(boxes: Boxes) -> None
     sound = tag.read_text()
     config = boxes.operator.config("acme")
     try:
-        broken = sound.replace(
-            "def _library(name: str) -> Response:\n", "def _library(name: str) -> Response:\n    1 / 0\n"
-        )
+        serves = "def _library(request: Request, name: str) -> Response:\n"
+        broken = sound.replace(serves, f"{serves}    1 / 0\n")
         assert broken != sound
         tag.write_text(broken)
         boxes.operator.write_config("acme", {**config, "timeZone": "Europe/Berlin"})

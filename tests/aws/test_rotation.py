@@ -96,7 +96,7 @@ class Rotated:
 
     def put_transaction(self, signer: str, state: str) -> None:
         """As the signer's function would have left it."""
-        one = Transaction(signer=signer, nonce=0, kind="record", gas=100_000, state=state)  # type: ignore[arg-type]
+        one = Transaction(signer=signer, nonce=0, kind="record", gas=100_000, state=state, claimed=True)  # type: ignore[arg-type]
         body = msgspec.json.encode(one).decode()
         item = {"signer": {"S": signer}, "nonce": {"N": "0"}, "version": {"N": "1"}, "body": {"S": body}}
         self.client("dynamodb").put_item(TableName=f"{self.names.prefix}-transactions", Item=item)
@@ -184,7 +184,7 @@ def test_a_key_is_replaced_with_overlap_after_its_transactions_are_final_and_sta
     try:
         rotated.wait_until_nothing_signs(switching)
         time.sleep(4)
-        assert switching.poll() is None
+        assert switching.poll() is None, switching.communicate()
         assert rotated.stage["SIGNER_ADDRESS"] == rotated.environment("sign_on_schedule")["SIGNER_ADDRESS"] == old
         assert rotated.at_once("confirm_on_schedule") is None  # the follower goes on
         rotated.put_transaction(old, "confirmed")

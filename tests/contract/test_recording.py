@@ -280,6 +280,19 @@ def test_views_refuse_what_does_not_exist(network: Network, merchant: Merchant) 
         network.views.commission(merchant.address, agreement, "sale", 0, 2**40)
 
 
+def test_a_batch_answers_for_its_own_sequences_however_many_came_before(network: Network, merchant: Merchant) -> None:
+    """Sequences have forty bits, a batch's count nine: neither may be cut to the other."""
+    agreement = merchant.agree()
+    for number in range(5):
+        batch = merchant.pack(*(Entry(agreement, "sale", 5, commitment(number * 1000 + i)) for i in range(MAX_ENTRIES)))
+        event = merchant.record(batch)
+        for sequence in (event.first, event.first + MAX_ENTRIES - 1):
+            assert network.views.status(merchant.address, batch.digest, sequence).status == "open"
+        for sequence in (event.first - 1, event.first + MAX_ENTRIES):
+            with pytest.raises(Refused, match="NotRecorded"):
+                network.views.status(merchant.address, batch.digest, sequence)
+
+
 @given(
     st.lists(
         st.tuples(
