@@ -69,7 +69,7 @@ def test_without_a_browser_it_says_what_to_install_instead_of_skipping(tools: Pa
     script(tools / "id", "echo 1000")
     refused = set_up("system", tools, tmp_path)
     assert refused.returncode == 1
-    assert "sudo apt-get install chromium mono-mcs mono-runtime php-cli" in refused.stderr
+    assert "sudo apt-get install chromium firefox-esr mono-mcs mono-runtime php-cli" in refused.stderr
 
 
 def test_with_the_rights_it_installs_what_is_missing_and_no_more(tools: Path, tmp_path: Path) -> None:

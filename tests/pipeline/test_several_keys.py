@@ -12,9 +12,10 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from chalicelib.adapters import tables
 from chalicelib.adapters.stores.item import LostLease
 from chalicelib.services import lanes, pause, turn
+from chalicelib.services import record as recording
 from chalicelib.services.confirm import confirm
 from chalicelib.services.cut import Waiting
-from chalicelib.services.record import MAX_IN_FLIGHT, carry, ready, record, send_now
+from chalicelib.services.record import carry, ready, record, send_now
 from chalicelib.services.turn import Turn
 from ops.local import rpc
 from tests.rig.ground import ETHER, Clocked, Ground
@@ -50,17 +51,19 @@ def test_every_slot_of_the_outbox_is_one_keys_whatever_their_number(grounds: Cal
 def test_two_keys_have_twice_as_many_transactions_under_way(
     grounds: Callable[..., Ground], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No block is mined meanwhile: one key would stop at 16."""
-    monkeypatch.setattr(turn, "RUN_MS", 3_000)
+    """No block is mined meanwhile: one key would stop at so many. Four of them here, and not 16, so that it is soon reached."""
+    monkeypatch.setattr(turn, "RUN_MS", 2_000)
+    monkeypatch.setattr(recording, "MAX_IN_FLIGHT", 4)
     ground = grounds(keys=2, batch_size=1)
-    ground.sell(44)
+    ground.sell(24)
     ground.box.offset += 2_000
-    for _ in range(12):
+    for _ in range(20):
         send_now(ground.box)
-        if len(ground.open()) == 2 * MAX_IN_FLIGHT:
+        if len(ground.open()) == 2 * 4:
             break
     assert send_now(ground.box) == 0
-    assert [len(ground.box.transactions.open(key.address)) for key in ground.keys] == [MAX_IN_FLIGHT] * 2
+    assert [len(ground.box.transactions.open(key.address)) for key in ground.keys] == [4, 4]
+    monkeypatch.undo()
     ground.mine(3)
     confirm(ground.box)
     ground.settle()

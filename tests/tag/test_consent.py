@@ -98,7 +98,10 @@ def test_withdrawal_in_one_tab_binds_the_others(
     other = context.new_page()
     other.goto(url)
     other.wait_for_function("window.mtag && mtag.log")
+    before = page.evaluate("localStorage['mtag.consent'] ?? null")
     other.evaluate("mtag('consent', 'denied')")
+    # The browser brings it to the other tab's process in its own time.
+    page.wait_for_function("before => (localStorage['mtag.consent'] ?? null) != before", arg=before)
     page.evaluate("mtag('sale', null, {orderId: 1}, ['1.00'])")
     page.wait_for_timeout(400)
     assert box.of("/v1/beacon") == []
