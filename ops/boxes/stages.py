@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.config import Signer
-from chalicelib.services.record import LANES_AT_ONCE
 from ops.aws.functions import Function, functions
 from ops.aws.names import APP, Names
 from ops.aws.policies import Place, as_file, policy
@@ -32,8 +31,9 @@ GATEWAY_SECONDS = 29
 
 
 def signers_at_once(signer: Signer) -> int:
-    """Reserved concurrency of the stream's function: a key's lease admits one at a time anyway, further ones would wait and be paid for."""
-    return -(-signer.keys // LANES_AT_ONCE)
+    """Reserved concurrency of the stream's function: a key's lease admits one process at a time, so more than there are keys would wait
+    and be paid for; and under load each key may have a process to itself."""
+    return signer.keys
 
 
 @dataclass(frozen=True)
