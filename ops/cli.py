@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -66,6 +67,10 @@ def _exists(command: str) -> bool:
 @click.version_option(package_name="merchant-box")
 def main() -> None:
     """A merchant's own affiliate tracking box."""
+
+
+OWN_CODE = str(Path(__file__).parent)
+AGAIN_SECONDS = 0.02
 
 
 class Ended(Exception):
@@ -142,23 +147,31 @@ def _serve(options: Any, as_json: bool) -> None:
 
 
 class _Ending:
-    """Before the box is ready a signal breaks the start off; afterwards it lets the box end in order."""
+    """Before the box is ready a signal breaks the start off; afterwards it lets the box end in order.
+
+    The start is broken off in our own code alone: an exception in the middle of somebody else's - logging around a fork, say - may be
+    swallowed there, or leave a lock held for good.
+    """
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self.is_ready = False
+        self._broken_off = False
 
-    def __call__(self, *_: Any) -> None:
-        if self.event.is_set():
-            return
+    def __call__(self, _: int, frame: FrameType | None) -> None:
         self.event.set()
-        if not self.is_ready:
-            raise Ended
+        if self.is_ready or self._broken_off:
+            return
+        if frame is None or not frame.f_code.co_filename.startswith(OWN_CODE):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+            return
+        self._broken_off = True
+        raise Ended
 
 
 def _end_on_signals() -> _Ending:
     ending = _Ending()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, ending)
     return ending
 

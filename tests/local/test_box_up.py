@@ -100,10 +100,12 @@ def test_a_signal_ends_the_box_and_every_part_in_order(tmp_path: Path, how: sign
     assert "best_block_number" in json.loads((tmp_path / "network" / "state.json").read_text())
 
 
-def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [0.0, 0.5, 1.0])
+def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path, later: float) -> None:
     command = [sys.executable, "-m", "ops.cli", "up", "--port", "0", "--data", str(tmp_path)]
     starting = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     wait_for(lambda: (tmp_path / "dynamodb" / "dynamodb.sqlite").exists())
+    time.sleep(later)
     children = Path(f"/proc/{starting.pid}/task/{starting.pid}/children").read_text().split()
     starting.terminate()
     assert starting.wait(20) == 0
