@@ -56,23 +56,23 @@ def settings() -> Settings:
         table_prefix=prefix,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1",
         dynamodb_url=os.environ.get("DYNAMODB_URL") or None,
-        rpc_urls=_listed("RPC_URLS"),
-        signer_key_files=tuple(map(Path, _listed("SIGNER_KEY_FILE"))),
-        kms_key_ids=_listed("KMS_KEY_ID"),
+        rpc_urls=listed(os.environ.get("RPC_URLS", "")),
+        signer_key_files=tuple(map(Path, listed(os.environ.get("SIGNER_KEY_FILE", "")))),
+        kms_key_ids=listed(os.environ.get("KMS_KEY_ID", "")),
         parameter_path=os.environ.get("PARAMETER_PATH", f"/merchant-box/{merchant}"),
         conversions_stream=os.environ.get(
             "CONVERSIONS_STREAM_ARN", f"arn:aws:dynamodb:local:000000000000:table/{prefix}-conversions/stream/local"
         ),
-        signer_addresses=_listed("SIGNER_ADDRESS"),
+        signer_addresses=listed(os.environ.get("SIGNER_ADDRESS", "")),
         allow_private_postbacks=os.environ.get("ALLOW_PRIVATE_POSTBACKS") == "1",
         crash_at=os.environ.get("CRASH_AT"),
         function=os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
     )
 
 
-def _listed(name: str) -> tuple[str, ...]:
-    """By commas."""
-    return tuple(part for part in os.environ.get(name, "").split(",") if part)
+def listed(text: str) -> tuple[str, ...]:
+    """By commas; nothing for an empty text."""
+    return tuple(part for part in text.split(",") if part)
 
 
 def _bundled_config(merchant: str) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.config import Signer
+from chalicelib.settings import listed
 from ops.aws.functions import Function, functions
 from ops.aws.names import APP, Names
 from ops.aws.policies import Place, as_file, policy
@@ -95,16 +96,11 @@ def read_stage(project: Project, merchant: str, signer: Signer) -> Stage | None:
         signer=signer,
         architecture=entry.get("lambda_architecture", "x86_64"),
         conversions_stream=stream,
-        signer_addresses=_listed(held.get("SIGNER_ADDRESS", "")),
+        signer_addresses=listed(held.get("SIGNER_ADDRESS", "")),
         region=region,
         account=account,
-        key_arns=tuple(key for key in _listed(held.get("KMS_KEY_ID", "")) if key.startswith("arn:")),
+        key_arns=tuple(key for key in listed(held.get("KMS_KEY_ID", "")) if key.startswith("arn:")),
     )
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    """By commas, as chalicelib.settings reads it."""
-    return tuple(part for part in text.split(",") if part)
 
 
 def environment(stage: Stage) -> dict[str, str]:

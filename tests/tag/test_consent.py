@@ -109,6 +109,15 @@ def test_withdrawal_in_one_tab_binds_the_others(
     assert page.evaluate(STORED) == (["mtag.consent"] if mode == "granted" else [])
 
 
+def know_no_mode(page: Page, context: BrowserContext, box: FaultBox) -> None:
+    """As with a pinned tag, which carries no consent mode beside it, while the config is slow to come."""
+    box.announce = False
+    box.delay = {"config": 5}
+    cdp = context.new_cdp_session(page)
+    cdp.send("Network.enable")
+    cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
+
+
 @pytest.mark.parametrize("said", ["before", "on that page"])
 def test_a_no_is_not_lost_with_a_page_that_is_left_before_the_config_comes(
     page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str, said: str
@@ -118,11 +127,7 @@ def test_a_no_is_not_lost_with_a_page_that_is_left_before_the_config_comes(
     page.goto(url)
     page.evaluate(f"mtag('consent', {str(said != 'before').lower()})")
     page.wait_for_function("localStorage['mtag.consent']")
-    box.announce = False
-    box.delay = {"config": 5}
-    cdp = context.new_cdp_session(page)
-    cdp.send("Network.enable")
-    cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    know_no_mode(page, context, box)
     page.goto(url)
     page.wait_for_function("window.mtag && mtag.log")
     if said != "before":
@@ -219,10 +224,6 @@ def test_a_kept_click_proves_permission_before_the_config_comes(
     """A pinned tag carries no consent mode beside it, and the config may be slow: the sale goes at once all the same."""
     page.goto(shop.page("/", snippet) + "?clickId=c1")
     page.wait_for_function("document.cookie.includes('mtag=c1')")
-    box.announce = False
-    box.delay = {"config": 5}
-    cdp = context.new_cdp_session(page)
-    cdp.send("Network.enable")
-    cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    know_no_mode(page, context, box)
     page.goto(shop.page("/thanks", snippet + SALE))
     assert box.wait(1, seconds=2)[0].json["clickId"] == "c1"
