@@ -132,7 +132,7 @@ def _make(box: Box, held: Conversion, number: int, item: News) -> int:
     entry = held.entries[number]
     made = 0
     for postback in _postbacks_of(box, entry.publisher_id):
-        if item.event not in postback.events or not postback.active or item.at < postback.created_at:
+        if item.event not in postback.events or not postback.active or _was_before(item, postback):
             continue
         key = delivery_id(postback.postback_id, item.event, held.conversion_id, number, item.at, item.changed_in or "")
         delivery = Delivery(
@@ -146,6 +146,11 @@ def _make(box: Box, held: Conversion, number: int, item: News) -> int:
         )
         made += box.deliveries.create(delivery, due_at=box.now())
     return made
+
+
+def _was_before(item: News, postback: Postback) -> bool:
+    """A block tells its time in whole seconds, rounded down: what happened within the postback's first second was not before it."""
+    return item.at // 1000 < postback.created_at // 1000
 
 
 def _data(box: Box, held: Conversion, entry: Entry, item: News) -> dict[str, Any]:
