@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import logging
 import signal
@@ -34,6 +33,8 @@ _ELSEWHERE = {
     "export": "ops.boxes.transfer:export_command",
     "import": "ops.boxes.transfer:import_command",
     "keys": "ops.boxes.keys:keys",
+    "limits": "ops.boxes.limits:limits",
+    "page-secret": "ops.boxes.page_secret:page_secret",
     "publisher": "ops.boxes.publisher:publisher",
     "agreement": "ops.boxes.agreement:agreement",
     "signer": "ops.boxes.signer:signer",
@@ -41,26 +42,22 @@ _ELSEWHERE = {
     "tail": "ops.boxes.tail:tail",
     "rebuild-stats": "ops.boxes.stats:rebuild_stats",
     "costs": "ops.boxes.costs:costs",
-    "dead-letters": "ops.dead_letters:dead_letters",
+    "voucher": "ops.boxes.voucher:voucher",
 }
 
 
 class Commands(click.Group):
-    """The commands below, and those of the modules in _ELSEWHERE that exist."""
+    """The commands below, and those of _ELSEWHERE."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *filter(_exists, _ELSEWHERE)})
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _ELSEWHERE or not _exists(cmd_name):
+        if cmd_name not in _ELSEWHERE:
             return super().get_command(ctx, cmd_name)
         module, _, name = _ELSEWHERE[cmd_name].partition(":")
         found: click.Command = getattr(importlib.import_module(module), name)
         return found
-
-
-def _exists(command: str) -> bool:
-    return importlib.util.find_spec(_ELSEWHERE[command].partition(":")[0]) is not None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -195,6 +192,7 @@ def _for_people(line: dict[str, Any], data: Path) -> str:
   The box            {line["box"]}
   Network            {line["rpc"]}    chain {line["chainId"]}, contract {line["contract"]}
   Kept in            {data}    (log: {data / "box.log"})
+  Operate it         . {data / "environment"} && .venv/bin/box keys list {line["merchant"]}
 
   Ctrl-C ends all of it."""
 

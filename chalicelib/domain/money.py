@@ -15,11 +15,12 @@ _EXPONENTS = {
     **dict.fromkeys(_THREE.split(), 3),
     **dict.fromkeys(_FOUR.split(), 4),
 }
-_DECIMAL = re.compile(r"(\d{1,13})(?:\.(\d{1,4}))?", re.ASCII)
+_DECIMAL = re.compile(r"(\d+)(?:\.(\d+))?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 MAX_MINOR_UNITS = 2**40 - 1
 """An amount on chain has five bytes: 10,995,116,277.75 in a currency of two decimals."""
+MAX_DIGITS = len(str(MAX_MINOR_UNITS))
 
 
 def exponent(currency: str) -> int:
@@ -50,8 +51,8 @@ def parse_amount(text: str, currency: str) -> int:
     digits = exponent(currency)
     if len(fraction) > digits:
         raise Unprocessable("amount_precision", f"{currency} has {digits} decimals; this amount has {len(fraction)}.")
-    minor = int(whole + fraction.ljust(digits, "0"))
-    if minor > MAX_MINOR_UNITS:
+    # By the number of digits first: Python refuses to read an integer of thousands.
+    if len(whole.lstrip("0")) > MAX_DIGITS or (minor := int(whole + fraction.ljust(digits, "0"))) > MAX_MINOR_UNITS:
         raise Unprocessable(
             "amount_too_large",
             f"One conversion may be at most {format_amount(MAX_MINOR_UNITS, currency)} {currency}.",

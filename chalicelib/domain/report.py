@@ -15,7 +15,9 @@ Action = Literal["sale", "lead"]
 Source = Literal["tag", "signed-tag", "server"]
 T = TypeVar("T")
 
-VISIBLE_ASCII = r"[\x21-\x7e]{1,128}"
+PRINTABLE_ASCII = r"[\x20-\x7e]{1,128}"
+UNREADABLE_CLICK = "unreadable"
+"""Stands for a click id that is none. The box makes ids of 24 characters."""
 MAX_METADATA_BYTES = 2048
 MAX_METADATA_KEYS = 20
 MAX_LINES = 100
@@ -133,7 +135,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         "order_id_invalid",
         r"[^\x00-\x1f\x7f]{1,128}",
     )
-    event_id = _identifier(body.event_id, "eventId", "event_id_invalid", VISIBLE_ASCII)
+    event_id = _identifier(body.event_id, "eventId", "event_id_invalid", PRINTABLE_ASCII)
     if source == "server" and not body.order_id:
         raise Unprocessable("order_id_missing", "A server's report needs a top-level orderId.")
     if order_id is None and event_id is None:
@@ -159,7 +161,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         lines=lines,
         original=original,
         rate=rate,
-        click_id=_identifier(body.click_id or None, "clickId", "click_id_invalid", VISIBLE_ASCII),
+        click_id=_click_id(body.click_id),
         voucher=_identifier(body.voucher or None, "voucher", "voucher_invalid", r"[^\x00-\x1f\x7f]{1,60}"),
         customer_status=body.customer_status,
         items=tuple(body.items or ()),
@@ -182,9 +184,17 @@ def _identifier(value: str | None, name: str, code: str, pattern: str) -> str | 
     if not re.fullmatch(pattern, value, re.ASCII):
         raise Unprocessable(
             code,
-            f"{name} has 1-128 printable characters" + (", ASCII without spaces." if pattern == VISIBLE_ASCII else "."),
+            f"{name} has 1-128 printable characters" + (", ASCII alone." if pattern == PRINTABLE_ASCII else "."),
         )
     return value
+
+
+def _click_id(value: str | None) -> str | None:
+    """What cannot be a click's id is a click that the box does not know, and no reason to lose the order: it stood in an address that
+    anybody may have written."""
+    if not value:
+        return None
+    return value if re.fullmatch(PRINTABLE_ASCII, value) else UNREADABLE_CLICK
 
 
 def _metadata(metadata: dict[str, Any] | None) -> dict[str, str | int | bool | float | None]:

@@ -14,6 +14,14 @@ from chalicelib.domain.report import ServerBody
 MAX_ROWS = 1000
 MAX_CELL = 4096
 T = TypeVar("T")
+CONVERSION_COLUMNS = (
+    "The first line names the columns: orderId, value, and any of action (sale if missing), clickId, eventId, currency, voucher, "
+    "customerStatus, isTest, metadata.<name>."
+)
+VALIDATION_COLUMNS = (
+    "The first line names the columns: conversionId, or orderId and action (sale if missing), and any of status, reason, amount, "
+    "line.<commission group>."
+)
 
 
 class ConversionRows(Struct):
@@ -56,12 +64,12 @@ def checked(rows: list[T]) -> list[T]:
 
 
 def conversion_rows(text: bytes) -> list[ServerBody | Refusal]:
-    """CSV columns: orderId, action, value, and any of clickId, eventId, currency, voucher, customerStatus, isTest, metadata.<name>."""
+    """As CONVERSION_COLUMNS says. Raises Malformed where the first line does not read."""
     return [_converted(_conversion(row), ServerBody) for row in _csv(text, _CONVERSION_COLUMNS, "metadata.")]
 
 
 def validation_rows(text: bytes) -> list[ValidationRow | Refusal]:
-    """CSV columns: conversionId or orderId and action, and any of status, reason, amount, line.<group>."""
+    """As VALIDATION_COLUMNS says. Raises Malformed where the first line does not read."""
     return [_converted(_validation(row), ValidationRow) for row in _csv(text, _VALIDATION_COLUMNS, "line.")]
 
 

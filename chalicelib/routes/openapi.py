@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from chalicelib.domain import rows
 from chalicelib.domain.report import Body, ServerBody
 from chalicelib.domain.rows import MAX_ROWS, ValidationRow
 from chalicelib.routes import bodies, shapes
@@ -46,6 +47,8 @@ class Operation:
     """Empty: public."""
     body: Any = None
     body_types: tuple[str, ...] = (JSON,)
+    csv: str = ""
+    """What the columns of a CSV body are."""
     query: tuple[str, ...] = ()
     headers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
@@ -132,6 +135,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ("server",),
         body=ConversionsBatch,
         body_types=(JSON, CSV),
+        csv=rows.CONVERSION_COLUMNS,
     ),
     ("GET", "/v1/conversions"): Operation(
         "Conversions, the newest first", _MERCHANT, {200: shapes.ConversionPage}, (422,), _READ, query=_FILTER
@@ -155,6 +159,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ("server",),
         body=ValidationsBatch,
         body_types=(JSON, CSV),
+        csv=rows.VALIDATION_COLUMNS,
     ),
     ("POST", "/v1/erasures"): Operation(
         "Forget a person: the order's salt and metadata go, the totals stay",
@@ -333,7 +338,8 @@ def _operation(method: str, path: str, operation: Operation, components: _Compon
 
 def _request_content(operation: Operation, components: _Components) -> Schema:
     described = components.of[operation.body]
-    return {kind: {"schema": described if kind != CSV else {"type": "string"}} for kind in operation.body_types}
+    csv = {"type": "string", "description": operation.csv}
+    return {kind: {"schema": csv if kind == CSV else described} for kind in operation.body_types}
 
 
 def _answer(shape: Any, components: _Components, headers: tuple[str, ...]) -> Schema:

@@ -13,7 +13,16 @@ from chalicelib.domain.batch import Entry as BatchEntry
 from chalicelib.domain.commitment import commit
 from chalicelib.domain.conversion import Conversion, Entry, in_groups_of
 from chalicelib.domain.keccak import keccak256
-from chalicelib.domain.network_changes import MAX_AMENDMENTS, REASONS, SUPERSEDED, Amendment, Change, Run, runs
+from chalicelib.domain.network_changes import (
+    MAX_AMENDMENTS,
+    REASONS,
+    SUPERSEDED,
+    VERIFIED_REPORT,
+    Amendment,
+    Change,
+    Run,
+    runs,
+)
 from chalicelib.domain.outbox import Operation
 from chalicelib.domain.party import Agreement
 from chalicelib.domain.payload import public_payload
@@ -130,7 +139,7 @@ def _amend(box: Box, conversions: Sequence[Conversion]) -> Draft:
 
 
 def _amendments(entry: Entry, lines: Sequence[Line], verifies: bool) -> list[Amendment]:
-    reason = REASONS["verified_report"] if verifies else REASONS["refund"]
+    reason = VERIFIED_REPORT if verifies else REASONS["refund"]
     return [
         Amendment(entry.index + place, after.amount, verifies, reason)
         for place, (before, after) in enumerate(zip(entry.lines, lines, strict=True))

@@ -60,13 +60,18 @@ _salts: dict[str, bytes] = {}
 
 
 def limits_of(box: Box) -> Limits:
-    """The operator's setting, read once a minute. A local box has none until it is set: there everybody is 127.0.0.1."""
+    """As `kept_limits`, read once a minute."""
     global _setting
     now = box.now()
     if _setting is None or now - _setting[0] > REREAD_MS:
-        usual = Limits(0, 0) if box.settings.dynamodb_url else Limits()
-        _setting = (now, box.state.read(SETTING, Limits) or usual)
+        _setting = (now, kept_limits(box))
     return _setting[1]
+
+
+def kept_limits(box: Box) -> Limits:
+    """The operator's setting. A local box has none until it is set: there everybody is 127.0.0.1."""
+    usual = Limits(0, 0) if box.settings.dynamodb_url else Limits()
+    return box.state.read(SETTING, Limits) or usual
 
 
 def set_limits(box: Box, limits: Limits) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from chalicelib.bootstrap import Box
 from chalicelib.domain.agreement import ACTIONS
 from chalicelib.domain.conversion import TEST_DAYS, Conversion, id_of_order
-from chalicelib.domain.errors import NotFound, Unprocessable
+from chalicelib.domain.errors import Forbidden, NotFound, Unprocessable
 from chalicelib.domain.money import format_amount
 from chalicelib.services.lifecycle import Standing, standings
 
@@ -57,17 +57,19 @@ def one(box: Box, conversion_id: str, publisher_id: str | None) -> Conversion:
 
 
 def read_filter(box: Box, query: dict[str, str], publisher_id: str | None) -> Filter:
-    """`publisher_id` is the caller's own limit and wins over the query's. Raises Unprocessable."""
+    """`publisher_id` is the caller's own, whose rows alone it may see. Raises Unprocessable, and Forbidden for another publisher's."""
     first, last = _days(box, query)
-    status = query.get("status")
+    named, status = query.get("publisherId"), query.get("status")
+    if publisher_id is not None and named not in (None, publisher_id):
+        raise Forbidden("publisher_not_yours", "This key reads its own publisher's rows alone; leave publisherId out.")
     if status is not None and status not in STATUSES:
         raise Unprocessable("status_invalid", f"A status is one of {', '.join(STATUSES)}.")
     return Filter(
         first=first,
         last=last,
         status=status,
-        publisher_id=publisher_id or query.get("publisherId"),
-        order_id=None if publisher_id else query.get("orderId"),
+        publisher_id=publisher_id or named,
+        order_id=query.get("orderId"),
         limit=read_limit(query),
         after=_after(query.get("cursor")),
     )

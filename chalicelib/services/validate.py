@@ -9,13 +9,14 @@ from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion, Decision, happened
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
 from chalicelib.domain.money import format_amount, parse_amount
-from chalicelib.domain.network_changes import REASONS
+from chalicelib.domain.network_changes import REASONS, VERIFIED_REPORT
 from chalicelib.domain.outbox import next_operation
 from chalicelib.domain.report import Line
 from chalicelib.services import lifecycle
 
 MAX_RACES = 50
-REASON_CODES = frozenset(code for code, number in REASONS.items() if number < 100)
+REASON_CODES = frozenset(code for code, number in REASONS.items() if number < 100 and number != VERIFIED_REPORT)
+"""That the merchant may give; the others say what the box or the lock did."""
 _DECISIONS: dict[str, Decision] = {"open": "open", "approved": "approved", "rejected": "rejected"}
 
 

@@ -1,6 +1,7 @@
 """A merchant's box as an operator's command opens it: the same stores that its functions use, with the operator's credentials.
 
-`DYNAMODB_URL` and `RPC_URLS` in the environment lead to a box on this machine instead (`box up` prints both).
+`DYNAMODB_URL` and `RPC_URLS` in the environment lead to a box on this machine instead; `box up` writes them, and what else is needed, to
+`environment` in its data directory.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 import threading
 from contextlib import ExitStack
@@ -29,6 +30,12 @@ LOCAL_SECONDS = {
     "notify_on_schedule": 1.0,
     "anchor_on_schedule": 5.0,
 }
+
+FOR_OPERATORS = (
+    *("DYNAMODB_URL", "RPC_URLS", "CONFIG_FILE", "SIGNER_ADDRESS"),
+    *("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+)
+"""What the other commands of `box` need to work on this box: written to `environment` in the data directory."""
 
 Embedded = TypeVar("Embedded", Anvil, Dynoxide)
 _log = logging.getLogger("box.local")
@@ -111,7 +118,10 @@ class Stack:
         self.contract = deployed_contract(self.rpc_url, data / "contract.json", self.accounts.owner)
         config_file = data / "config.json"
         config_file.write_text(self._materialised_config())
-        os.environ.update(self._environment(config_file))
+        environment = self._environment(config_file)
+        os.environ.update(environment)
+        lines = (f"export {name}={shlex.quote(environment[name])}\n" for name in FOR_OPERATORS)
+        (data / "environment").write_text("".join(lines))
 
     def _materialised_config(self) -> str:
         """The config with this stack's addresses in it: ports and the contract differ from start to start."""

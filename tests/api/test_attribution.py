@@ -62,6 +62,12 @@ def test_a_voucher_needs_a_publisher_and_a_readable_code(desk: Desk) -> None:
         vouchers.assign(desk.inside, "x" * 61, desk.box.line["publisherId"])
 
 
+@pytest.mark.parametrize("click_id", ["none-of-this-box", "x" * 500, "ö", "a\tb"])
+def test_an_order_with_a_click_that_the_box_does_not_know_is_counted_and_says_so(desk: Desk, click_id: str) -> None:
+    answer = desk.beacon(desk.order_id(), "5.00", clickId=click_id)
+    assert (answer.status, answer.json["attributed"], answer.json["reason"]) == (202, False, "unknown_click")
+
+
 def test_page_data_signed_by_the_shop_verifies_a_browsers_report(desk: Desk) -> None:
     secret = page_secrets.renew(desk.inside)
     order_id = desk.order_id()

@@ -132,9 +132,15 @@ def test_the_due_date_and_the_lock_are_told_when_their_time_comes(
     sold = desk.sell(desk.order_id(), clickId=desk.click()).json["conversionId"]
     until(lambda: len(receiver.of(sold)) == 1)
     later = replace_ahead(desk, 31 * DAY_MS)
-    until(lambda: notify.tell(later) or True)
-    assert {d["event"] for d in deliveries(desk, postback) if d["conversionId"] == sold} >= {"approved", "locked"}
-    by_event = {d["event"]: d["data"] for d in deliveries(desk, postback) if d["conversionId"] == sold}
+    by_event: dict[str, Any] = {}
+
+    def told() -> bool:
+        # The box itself may be looking at this very notice: then that counts, and ours comes at the next look.
+        notify.tell(later)
+        by_event.update({d["event"]: d["data"] for d in deliveries(desk, postback) if d["conversionId"] == sold})
+        return by_event.keys() >= {"approved", "locked"}
+
+    until(told)
     held = desk.held(sold)
     assert (by_event["approved"]["occurredAt"], by_event["approved"]["changedIn"]) == (held["dueAt"], None)
     assert (by_event["locked"]["occurredAt"], by_event["locked"]["status"]) == (held["lockAt"], "sale")

@@ -53,16 +53,19 @@ def test_anything_but_digits_with_a_point_is_refused(text: str) -> None:
     assert refused.value.code == "amount_invalid"
 
 
-@pytest.mark.parametrize(("text", "currency"), [("1.234", "EUR"), ("1.0", "JPY"), ("1.2345", "KWD")])
+@pytest.mark.parametrize(
+    ("text", "currency"), [("1.234", "EUR"), ("1.0", "JPY"), ("1.2345", "KWD"), ("1.23456", "EUR")]
+)
 def test_more_decimals_than_the_currency_has_are_refused_rather_than_cut_off(text: str, currency: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         parse_amount(text, currency)
     assert refused.value.code == "amount_precision"
 
 
-def test_an_amount_that_does_not_fit_five_bytes_is_refused() -> None:
+@pytest.mark.parametrize("text", ["10995116277.76", "1" * 20, "9" * 5_000])
+def test_an_amount_that_does_not_fit_five_bytes_is_refused(text: str) -> None:
     with pytest.raises(Unprocessable) as refused:
-        parse_amount("10995116277.76", "EUR")
+        parse_amount(text, "EUR")
     assert refused.value.code == "amount_too_large"
 
 

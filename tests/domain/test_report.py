@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import Malformed, Refusal
-from chalicelib.domain.report import Body, Item, Line, ServerBody, normalise, read_body
+from chalicelib.domain.report import UNREADABLE_CLICK, Body, Item, Line, ServerBody, normalise, read_body
 from tests.domain.orders import body, demo_config, report
 
 
@@ -67,9 +67,19 @@ def test_metadata_is_flat_and_small(metadata: dict[str, Any], code: str) -> None
     assert code_of(metadata=metadata) == code
 
 
-@pytest.mark.parametrize("event_id", ["", "x" * 129, "a b", "ä", "a\n"])
+@pytest.mark.parametrize("event_id", ["", "x" * 129, "a\tb", "ä", "a\n"])
 def test_an_event_id_is_printable_ascii(event_id: str) -> None:
     assert code_of(event_id=event_id) == "event_id_invalid"
+
+
+def test_an_event_id_may_hold_a_space() -> None:
+    assert report(event_id="order 7 of today").event_id == "order 7 of today"
+
+
+@pytest.mark.parametrize("click_id", ["x" * 129, "klick-ä", "a\nb", "\x00"])
+def test_what_cannot_be_a_clicks_id_is_an_unknown_click_and_costs_nobody_the_order(click_id: str) -> None:
+    assert report(click_id=click_id).click_id == UNREADABLE_CLICK
+    assert report(click_id="").click_id is None
 
 
 def test_items_are_split_by_commission_group() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from eth_account import Account
 
 from chalicelib.adapters import tables
 from chalicelib.bootstrap import Box
+from chalicelib.domain.page_signature import sign_page
 from chalicelib.services import receipts
 from chalicelib.settings import Settings
 from ops.boxes import stats, transfer
@@ -39,15 +41,11 @@ class Local:
     dynamodb_url: str
 
     def run(self, *arguments: str) -> Result:
-        """`box …`, whatever comes of it; in this process, for most of a command's second is its imports."""
-        environment = {
-            "DYNAMODB_URL": self.dynamodb_url,
-            "RPC_URLS": self.box.line["rpc"],
-            "CONFIG_FILE": str(self.folder / "config.json"),
-            "SIGNER_ADDRESS": wallet(self.folder / "keys" / "operational.key").address,
-            "BOX_KEYSTORE_PASSWORD": PASSWORD,
-        }
-        return CliRunner().invoke(main, list(arguments), env=environment)
+        """`box …` with the environment that `box up` wrote, whatever comes of it; in this process, for most of a command's second is
+        its imports."""
+        words = shlex.split((self.folder / "environment").read_text())
+        environment = dict(word.split("=", 1) for word in words if word != "export")
+        return CliRunner().invoke(main, list(arguments), env={**environment, "BOX_KEYSTORE_PASSWORD": PASSWORD})
 
     def json(self, *arguments: str) -> Any:
         done = self.run(*arguments, "--json")
@@ -93,6 +91,40 @@ def test_a_key_with_an_unknown_scope_is_not_made(local: Local) -> None:
     done = local.run("keys", "new", "demo", "--name", "x", "--scope", "root")
     assert done.exit_code == 2
     assert "admin, server, readonly" in done.stderr
+
+
+def test_a_voucher_earns_for_its_publisher_until_it_is_withdrawn(local: Local) -> None:
+    def sold(order_id: str) -> Any:
+        body = {"action": "sale", "orderId": order_id, "values": ["10.00"], "voucher": "summer10"}
+        return as_merchant(local.box, "POST", "/v1/conversions", body)["attribution"]
+
+    local.json("voucher", "assign", "demo", "SUMMER10", "demo-publisher", "--exclusive")
+    held = {"code": "SUMMER10", "publisherId": "demo-publisher", "exclusive": True}
+    assert local.json("voucher", "list", "demo")["vouchers"] == [held]
+    assert sold("V-1")["rule"] == "voucher"
+    local.json("voucher", "withdraw", "demo", "Summer10")
+    assert sold("V-2")["reason"] == "unknown_voucher"
+    refused = local.run("voucher", "assign", "demo", "X", "nobody")
+    assert (refused.exit_code, "no publisher of that id" in refused.stderr) == (2, True)
+
+
+def test_a_renewed_page_secret_signs_pages_and_the_old_one_can_be_withdrawn(local: Local) -> None:
+    def report(secret: str, order_id: str) -> int:
+        signature = sign_page(secret, order_id, "sale", ["10.00"], "EUR")
+        body = {"action": "sale", "values": ["10.00"], "metadata": {"orderId": order_id}, "signature": signature}
+        return ask("POST", f"{local.box.url}/v1/beacon/conversion", body, Content_Type="text/plain").status
+
+    old, new = local.box.keys["pageSecret"], local.json("page-secret", "renew", "demo")["pageSecret"]
+    assert (report(old, "PS-1"), report(new, "PS-2")) == (202, 202)
+    local.json("page-secret", "withdraw-old", "demo")
+    assert (report(old, "PS-3"), report(new, "PS-4")) == (422, 202)
+
+
+def test_limits_are_shown_and_changed_one_by_one(local: Local) -> None:
+    assert local.json("limits", "demo") == {"merchant": "demo", "key": 0, "address": 0}
+    assert local.json("limits", "demo", "--key", "5000")["key"] == 5000
+    assert local.json("limits", "demo", "--address", "0") == {"merchant": "demo", "key": 5000, "address": 0}
+    local.json("limits", "demo", "--key", "0")
 
 
 def test_a_publisher_is_brought_in_with_both_parties_own_keys(local: Local, merchant: str, tmp_path: Path) -> None:
