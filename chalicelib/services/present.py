@@ -7,6 +7,7 @@ from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.money import format_amount
 from chalicelib.domain.payload import rfc3339
+from chalicelib.domain.transaction import Transaction
 from chalicelib.services.lifecycle import Standing, standings
 
 
@@ -18,8 +19,8 @@ def conversions(box: Box, found: Iterable[Conversion], *, private: bool = True) 
 
 
 def _conversion(conversion: Conversion, standing: Standing, private: bool) -> dict[str, Any]:
-    attribution, mined = conversion.attribution, standing.transaction.mined if standing.transaction else None
-    shown: dict[str, Any] = {
+    attribution = conversion.attribution
+    return {
         "conversionId": conversion.conversion_id,
         "action": conversion.action,
         "status": standing.status,
@@ -44,39 +45,49 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
         "createdAt": rfc3339(conversion.created_at),
         "dueAt": rfc3339(standing.due_at),
         "lockAt": rfc3339(standing.lock_at),
-        "network": {
-            "state": standing.network,
-            "sequence": standing.sequence,
-            "transaction": mined.hash if mined else _last_hash(standing),
-            "blockNumber": mined.block_number if mined else None,
-            "reason": conversion.set_aside,
-            "change": _change(standing),
-        },
+        "network": _network(conversion, standing),
         "history": _history(conversion, standing, private),
+        **(_merchants_own(conversion) if private else {}),
     }
-    if private:
-        shown["orderId"] = conversion.order_id
-        shown["metadata"] = conversion.metadata
-        shown["voucher"] = conversion.voucher
-        shown["customerStatus"] = conversion.customer_status
-        shown["converted"] = _converted(conversion)
-        shown["lines"] = [
+
+
+def _merchants_own(conversion: Conversion) -> dict[str, Any]:
+    return {
+        "orderId": conversion.order_id,
+        "metadata": conversion.metadata,
+        "voucher": conversion.voucher,
+        "customerStatus": conversion.customer_status,
+        "converted": _converted(conversion),
+        "lines": [
             {"group": line.group, "amount": format_amount(line.amount, conversion.currency)}
             for line in conversion.lines
-        ]
-    return shown
+        ],
+    }
+
+
+def _network(conversion: Conversion, standing: Standing) -> dict[str, Any]:
+    return {
+        "state": standing.network,
+        "sequence": standing.sequence,
+        **_carried_by(standing.transaction),
+        "reason": conversion.set_aside,
+        "change": _change(standing),
+    }
 
 
 def _change(standing: Standing) -> dict[str, Any] | None:
     """How far the newest decision or amendment has come on its own way to the network; None when there was none."""
     if standing.change_waits:
-        return {"state": "pending", "transaction": None, "blockNumber": None}
+        return {"state": "pending", **_carried_by(None)}
     if standing.change is None:
         return None
-    mined = standing.change.mined
-    attempts = standing.change.attempts
+    return {"state": standing.change.state, **_carried_by(standing.change)}
+
+
+def _carried_by(transaction: Transaction | None) -> dict[str, Any]:
+    """The attempt that is in a block, else the newest one sent."""
+    mined, attempts = (transaction.mined, transaction.attempts) if transaction else (None, ())
     return {
-        "state": standing.change.state,
         "transaction": mined.hash if mined else attempts[-1].hash if attempts else None,
         "blockNumber": mined.block_number if mined else None,
     }
@@ -88,11 +99,6 @@ def _converted(conversion: Conversion) -> dict[str, str] | None:
         return None
     amount, currency = conversion.original
     return {"amount": format_amount(amount, currency), "currency": currency, "rate": conversion.rate}
-
-
-def _last_hash(standing: Standing) -> str | None:
-    attempts = standing.transaction.attempts if standing.transaction else ()
-    return attempts[-1].hash if attempts else None
 
 
 def _history(conversion: Conversion, standing: Standing, private: bool) -> list[dict[str, Any]]:

@@ -14,9 +14,7 @@ from chalicelib.adapters.stores.item import LostLease
 from chalicelib.services import lanes, pause, turn
 from chalicelib.services import record as recording
 from chalicelib.services.confirm import confirm
-from chalicelib.services.cut import Waiting
-from chalicelib.services.record import carry, ready, record, send_now
-from chalicelib.services.turn import Turn
+from chalicelib.services.record import carry, record, send_now
 from ops.local import rpc
 from tests.rig.ground import ETHER, Clocked, Ground
 from tests.rig.process import CRASHED, ended, run, start
@@ -122,13 +120,7 @@ class BytesResponse:
 def test_what_was_cut_by_the_shares_of_before_is_not_sent_after_they_changed(ground: Ground) -> None:
     """A process of the version before froze between cutting and reserving, and keeps its lease: only the shares can stop it."""
     ground.sell(8)
-    ground.box.offset += 2_000
-    (lane,) = lanes.lanes(ground.box)
-    sleeper = Turn(lane)
-    assert sleeper.take()
-    ready(lane)
-    call = Waiting(lane, 1).next_call()
-    assert call is not None
+    lane, sleeper, call = ground.cut_and_freeze()
     ground.use_keys([ground.another_key(), ground.another_key()])
     ground.settle()
     with pytest.raises(LostLease):

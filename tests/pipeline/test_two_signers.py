@@ -52,20 +52,11 @@ def signers_at_once(ground: Ground, signers: int, batches: int, seconds: float) 
 def test_a_signer_that_wakes_up_after_its_lease_does_no_harm(ground: Ground) -> None:
     """It had cut its batch before it froze; another one took over, sent the batch, and it came to nothing and was given back."""
     from chalicelib.adapters.stores.item import LostLease
-    from chalicelib.services import claim, lanes
-    from chalicelib.services.cut import Waiting
-    from chalicelib.services.record import carry, ready
-    from chalicelib.services.turn import Turn
+    from chalicelib.services import claim
+    from chalicelib.services.record import carry
 
     ground.sell(4)
-    ground.box.offset += 2_000
-    (lane,) = lanes.lanes(ground.box)
-    sleeper = Turn(lane)
-    assert sleeper.take()
-    ready(lane)
-    waiting = Waiting(lane, 1)
-    call = waiting.next_call()
-    assert call is not None
+    lane, sleeper, call = ground.cut_and_freeze()
     ground.outlive_lease()
     ground.settle()
     with pytest.raises(LostLease):

@@ -36,10 +36,12 @@ from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.party import Agreement, Link, Publisher
 from chalicelib.domain.report import Body
 from chalicelib.domain.transaction import Transaction
-from chalicelib.services import track
+from chalicelib.services import lanes, track
 from chalicelib.services.confirm import confirm
-from chalicelib.services.record import record
-from chalicelib.services.turn import LEASE_MS
+from chalicelib.services.cut import Waiting
+from chalicelib.services.draft import Draft
+from chalicelib.services.record import ready, record
+from chalicelib.services.turn import LEASE_MS, Turn
 from chalicelib.settings import settings
 from ops.local import rpc
 from ops.local.process import LOOPBACK, ROOT, Part, free_port, npm_binary
@@ -332,6 +334,17 @@ class Ground:
         """What came in is due; send it. How many transactions were sent."""
         self.box.offset += 2_000
         return record(self.box)
+
+    def cut_and_freeze(self) -> tuple[Box, Turn, tuple[Draft, int]]:
+        """A signer that took its turn, cut a batch of what came in, and gets no further: as which key, its turn, and the call."""
+        self.box.offset += 2_000
+        (lane,) = lanes.lanes(self.box)
+        turn = Turn(lane)
+        assert turn.take()
+        ready(lane)
+        call = Waiting(lane, 1).next_call()
+        assert call is not None
+        return lane, turn, call
 
     def settle(self, rounds: int = 40) -> int:
         """Work and mine until nothing is open and nothing waits; the number of rounds that took."""
