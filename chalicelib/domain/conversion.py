@@ -22,6 +22,8 @@ Decision = Literal["open", "approved", "rejected"]
 Status = Literal["open", "approved", "sale", "rejected"]
 
 MAX_HISTORY = 200
+MAX_FLAGS = 10
+"""Lines about other clicks that a conversion's history takes: anybody who guesses an order's number can cause one."""
 TEST_DAYS = 7
 """How long a test order is shown."""
 _RANK: dict[Source, int] = {"tag": 0, "signed-tag": 1, "server": 2}
@@ -164,10 +166,11 @@ def open_conversion(report: Report, attribution: Attribution, key: str, salts: t
 
 def merge(
     held: Conversion, report: Report, attribution: Attribution, now: int, *, locked: bool
-) -> tuple[Conversion, Literal["duplicate", "amended"]]:
-    """A further report of an order that the box holds. A duplicate may come back with a line of history, or as `held` itself.
+) -> tuple[Conversion, Literal["duplicate", "amended", "conflict"]]:
+    """A further report of an order that the box holds. But for `amended`, it comes back with a line of history at most, or as `held`
+    itself; `conflict` when the report says something else and may not change it.
 
-    Raises Conflict: `conflict` when it says something else and may not change it, `locked` after the lock.
+    Raises Conflict: `erased`, and `locked` after the lock.
     """
     earlier = held.said.get(report.source)
     if held.erased_at is not None:
@@ -175,17 +178,15 @@ def merge(
             return held, "duplicate"
         raise Conflict("erased", "This order was erased on request; nothing of it is taken again.")
     if earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency):
-        return _with_other_click(held, report, earlier, now), "duplicate"
+        return _with_other_click(held, report, now), "duplicate"
+    confirms = earlier is None and (held.amount, held.currency) == (report.amount, report.currency)
+    if confirms and _RANK[report.source] <= _RANK[held.source]:
+        return _remembering(_with_other_click(held, report, now), report, now, "confirmed"), "duplicate"
+    if locked:
+        raise Conflict("locked", "The lock date of this conversion has passed; nothing changes it any more.")
     if earlier is None and _RANK[report.source] > _RANK[held.source]:
-        if locked:
-            raise Conflict("locked", "The lock date of this conversion has passed; nothing changes it any more.")
         return _superseded_by(held, report, attribution, now), "amended"
-    if earlier is None and (held.amount, held.currency) == (report.amount, report.currency):
-        return _remembering(held, report, now, "confirmed"), "duplicate"
-    raise Conflict(
-        "conflict",
-        "This order is held with another amount or currency. Send a correction from the server: PATCH /v1/conversions/{id}.",
-    )
+    return _with_other_click(held, report, now), "conflict"
 
 
 def in_groups_of(names: tuple[str, ...], lines: tuple[Line, ...]) -> tuple[Line, ...]:
@@ -201,10 +202,12 @@ def _said(report: Report, now: int) -> Said:
     return Said(report.amount, report.currency, report.click_id, report.event_id, now)
 
 
-def _with_other_click(held: Conversion, report: Report, earlier: Said, now: int) -> Conversion:
-    """A repeat with another click changes nothing, but leaves a trace: it may be somebody stealing the order."""
+def _with_other_click(held: Conversion, report: Report, now: int) -> Conversion:
+    """A repeat with a click that nobody had named changes nothing, but leaves a trace: it may be somebody stealing the order."""
+    known = {held.attribution.click_id, *(said.click_id for said in held.said.values())}
     flag = f"repeat named another click: {report.click_id}"
-    if not report.click_id or report.click_id == earlier.click_id or any(flag == line.detail for line in held.history):
+    flags = [line.detail for line in held.history if line.event == "flagged"]
+    if not report.click_id or report.click_id in known or flag in flags or len(flags) >= MAX_FLAGS:
         return held
     return happened(held, now, "flagged", report.source, flag)
 

@@ -12,7 +12,7 @@ from chalicelib.domain import conversion as conversions
 from chalicelib.domain.attribution import Attribution, Voucher, attribute
 from chalicelib.domain.click import Click, landing_url, with_click
 from chalicelib.domain.conversion import Conversion
-from chalicelib.domain.errors import NotFound, Unavailable, Unprocessable
+from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
 from chalicelib.domain.outbox import next_operation
 from chalicelib.domain.page_signature import page_signature_holds
 from chalicelib.domain.report import Body, Report, Source, normalise
@@ -68,7 +68,8 @@ def beacon_conversion(box: Box, body: Body) -> Received:
 
 
 def conversion(box: Box, body: Body, source: Source) -> Received:
-    """Store what a source says of an order. Raises Refusal with a stable code; then nothing has changed."""
+    """Store what a source says of an order. Raises Refusal with a stable code; then nothing has changed but that the history may name
+    another click."""
     report = normalise(body, source, box.config)
     now = box.now()
     attribution = _attribution(box, report, now)
@@ -89,13 +90,17 @@ def _merge(box: Box, key: str, report: Report, attribution: Attribution) -> Rece
             raise Unavailable("try_again", "The order's record is just being removed; send it again.")
         now = box.now()
         merged, outcome = conversions.merge(held, report, attribution, now, locked=lifecycle.is_locked(box, held))
-        duplicate = outcome == "duplicate"
-        if merged is held:
-            return Received(held, duplicate, new=False)
-        try:
-            return Received(box.conversions.update(merged, now if _wanted(box, merged) else None), duplicate, new=False)
-        except Stale:
-            continue
+        if merged is not held:
+            try:
+                merged = box.conversions.update(merged, now if _wanted(box, merged) else None)
+            except Stale:
+                continue
+        if outcome == "conflict":
+            raise Conflict(
+                "conflict",
+                "This order is held with another amount or currency. Send a correction from the server: PATCH /v1/conversions/{id}.",
+            )
+        return Received(merged, outcome == "duplicate", new=False)
     raise Unavailable("try_again", "Too many writers at this order at once; send it again.")
 
 

@@ -70,6 +70,16 @@ def test_the_same_order_and_another_amount_from_the_same_source_is_refused_and_c
     assert desk.held(first.json["conversionId"])["amount"] == "100.00"
 
 
+def test_a_browser_that_says_otherwise_is_refused_and_its_other_click_is_flagged(desk: Desk) -> None:
+    order_id, thief = desk.order_id(), desk.click()
+    first = desk.sell(order_id, clickId=desk.click())
+    refused = desk.beacon(order_id, "1.00", clickId=thief)
+    assert (refused.status, refused.json["code"]) == (409, "conflict")
+    held, before = desk.held(first.json["conversionId"]), first.json
+    assert (held["amount"], held["attribution"]) == (before["amount"], before["attribution"])
+    assert thief in next(line["detail"] for line in held["history"] if line["event"] == "flagged")
+
+
 def test_an_identical_replay_is_answered_200_with_the_original(desk: Desk) -> None:
     order_id = desk.order_id()
     first, again = desk.sell(order_id), desk.sell(order_id)
