@@ -17,7 +17,6 @@ from chalicelib.bootstrap import Box
 from chalicelib.domain.agreement import agreement_id
 from chalicelib.domain.offer import offered_terms
 from chalicelib.domain.party import Agreement, Link, Publisher
-from chalicelib.services import page_secrets
 from chalicelib.services.access import create_key, key_hash
 from ops.local import rpc
 from ops.local.wallet import Wallet, fund, write_private
@@ -72,14 +71,11 @@ class Network:
 
 
 def provision(box: Box, network: Network, accounts: Accounts, keys: Path) -> dict[str, str]:
-    """Everything above; the API keys by name, and the secret that the shop signs pages with as `pageSecret`.
-
-    Raises PartFailed when the network refuses a step.
-    """
+    """Everything above; the API keys by name. Raises PartFailed when the network refuses a step."""
     for key in accounts.operational:
         _authorise(network, accounts.owner, key)
     _agree(box, network, accounts)
-    return _secrets(box, keys / "secrets.json")
+    return _api_keys(box, keys / "api-keys.json")
 
 
 def _authorise(network: Network, owner: Wallet, key: Wallet) -> None:
@@ -124,17 +120,15 @@ def _agree(box: Box, network: Network, accounts: Accounts) -> None:
     )
 
 
-def _secrets(box: Box, kept_in: Path) -> dict[str, str]:
-    """One API key a scope, of which the box keeps the hash alone, and the page secret; the demo keeps them, to print them at every
-    start."""
+def _api_keys(box: Box, kept_in: Path) -> dict[str, str]:
+    """One API key a scope. The box keeps their hashes alone; the demo keeps the keys, to print them at
+    every start."""
     kept: dict[str, str] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
     keys = {}
     for name, scope in SCOPES.items():
         key = kept.get(name)
         known = box.keys.get(key_hash(key)) if key else None
         keys[name] = key if key and known and not known.revoked_at else create_key(box, f"demo {name}", scope)
-    in_use = box.state.read(page_secrets.NAME, list[str]) or []
-    keys["pageSecret"] = kept["pageSecret"] if kept.get("pageSecret") in in_use else page_secrets.renew(box)
     if keys != kept:
         kept_in.unlink(missing_ok=True)
         write_private(kept_in, json.dumps(keys, indent=1) + "\n")

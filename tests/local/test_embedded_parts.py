@@ -138,6 +138,8 @@ def test_no_part_outlives_its_parent_and_the_chain_is_kept(tmp_path: Path, how: 
     assert parent.stdout is not None
     chain_pid, dynamodb_pid, url = parent.stdout.readline().split()
     rpc.call(url, "eth_sendTransaction", {"from": FAUCET, "to": SOMEBODY, "value": "0x3"})
+    # A transaction is answered before it is mined, by a moment.
+    wait_for(lambda: int(rpc.call(url, "eth_getBalance", SOMEBODY, "latest"), 16) == 3)
     os.kill(parent.pid, how)
     parent.wait()
     wait_for(lambda: not is_running(int(chain_pid)) and not is_running(int(dynamodb_pid)))
