@@ -680,6 +680,8 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
     first: uint256 = (counter & convert(max_value(uint64), uint256)) + 1
     if first + entries > MAX_SEQUENCE:
         raw_revert(method_id("SequenceExhausted()"))
+    if block.timestamp > MASK_32:  # in 2106: past it, the time would run into the count beside it
+        raw_revert(method_id("TimeExhausted()"))
     self.counters[merchant] = counter + entries
     self.batches[merchant][digest] = (
         first << FIRST_AT

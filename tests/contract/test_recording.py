@@ -230,6 +230,19 @@ def test_the_largest_batch_and_the_most_scattered_one_fit_well_under_the_gas_cap
         pack([Entry(agreements[0], "sale", 1, commitment(i)) for i in range(MAX_ENTRIES + 1)])
 
 
+def test_a_time_that_does_not_fit_its_field_is_refused(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree(Rule("sale", rate=100_000))
+    batches = [merchant.pack(Entry(agreement, "sale", 100, commitment(n))) for n in range(2)]
+    calls = [contract.encode_record(merchant.address, batch) for batch in batches]
+    network.rpc("evm_setNextBlockTimestamp", hex(2**32 - 1))
+    network.send(merchant.address, calls[0])  # the merchant's own account: the key's term is long over
+    held = network.views.batch(merchant.address, batches[0].digest)
+    assert (held.count, held.recorded_at) == (1, 2**32 - 1)
+    network.rpc("evm_setNextBlockTimestamp", hex(2**32))
+    with pytest.raises(Refused, match="TimeExhausted"):
+        network.send(merchant.address, calls[1])
+
+
 def test_the_largest_amounts_are_counted_and_beyond_them_nothing_is(network: Network, merchant: Merchant) -> None:
     agreement = merchant.agree(Rule("sale", rate=1_000_000), Rule("lead", fixed=MAX_AMOUNT))
     full = 2**52 // MAX_AMOUNT  # recordings of the largest amount that fit into the totals
