@@ -47,11 +47,19 @@ def test_rows_of_one_order_count_in_their_order(desk: Desk) -> None:
 
 
 def test_a_thousand_rows_are_answered_within_the_gateways_time(desk: Desk) -> None:
+    """All of them at once on a machine that is not busy; what is handed back for want of time is sent again, as the guide says."""
     name = desk.order_id("many")
-    started = time.monotonic()
-    rows = send(desk, [sale(f"{name}-{n}") for n in range(1000)])
-    assert [row["code"] for row in rows] == [202] * 1000
-    assert time.monotonic() - started < 29
+    wanted = [sale(f"{name}-{n}") for n in range(1000)]
+    stored = 0
+    while wanted:
+        started = time.monotonic()
+        rows = send(desk, wanted)
+        assert time.monotonic() - started < 29
+        assert {row["code"] for row in rows} <= {202, 503}
+        left = [wanted[row["index"]] for row in rows if row["code"] == 503]
+        assert len(left) < len(wanted), "each call gets on"
+        stored, wanted = stored + len(wanted) - len(left), left
+    assert stored == 1000
 
 
 def test_more_than_a_thousand_rows_or_none_are_refused_whole(desk: Desk) -> None:

@@ -204,4 +204,4 @@ def test_an_answer_is_bounded_in_size_and_time(server: Server, monkeypatch: pyte
     assert len(http.send("GET", f"{at}/large", {}, None, allow_private=True).body) == http.MAX_ANSWER_BYTES
     started = time.monotonic()
     http.send("GET", f"{at}/drip", {}, None, allow_private=True)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10, "it drips for twenty seconds"

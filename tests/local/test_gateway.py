@@ -17,6 +17,7 @@ from chalice.app import Blueprint, Chalice, CORSConfig, Response
 
 from ops.local.gateway import MAX_REQUEST_BYTES, Gateway
 
+AT_ONCE = 20
 PIXEL = b"\x89PNG\x00\xff"
 
 
@@ -46,9 +47,11 @@ def small_app() -> Chalice:
     def fixed() -> str:
         return "fixed"
 
-    @parts.route("/slow/{name}")
-    def slow(name: str) -> dict[str, Any]:
-        time.sleep(0.2)
+    together = threading.Barrier(AT_ONCE)
+
+    @parts.route("/together/{name}")
+    def wait_for_the_others(name: str) -> dict[str, Any]:
+        together.wait(30)
         query: Any = parts.current_request.query_params
         return {"mine": query["name"] == name}
 
@@ -91,7 +94,7 @@ class Answer:
 
 
 def ask(gateway: Gateway, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
     connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
     answer = Answer(connection.getresponse())
     connection.close()
@@ -190,24 +193,24 @@ def test_requests_at_the_same_time_do_not_see_each_other(gateway: Gateway) -> No
     answers: list[bool] = []
 
     def one(name: str) -> None:
-        answers.append(ask(gateway, "GET", f"/api/slow/{name}?name={name}").json["mine"])
+        answers.append(ask(gateway, "GET", f"/api/together/{name}?name={name}").json["mine"])
 
-    threads = [threading.Thread(target=one, args=(f"n{number}",)) for number in range(20)]
-    started = time.monotonic()
+    threads = [threading.Thread(target=one, args=(f"n{number}",)) for number in range(AT_ONCE)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == [True] * 20
-    assert time.monotonic() - started < 3.0, "they ran one after the other"
+    assert answers == [True] * AT_ONCE, "they ran one after the other"
 
 
 def test_keep_alive_requests_do_not_wait_for_each_other(gateway: Gateway) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
-    started = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    spent = []
     for _ in range(100):
+        started = time.monotonic()
         connection.request("GET", "/api/things/fixed")
         connection.getresponse().read()
-    spent = time.monotonic() - started
+        spent.append(time.monotonic() - started)
     connection.close()
-    assert spent < 3.0, f"{spent / 100 * 1000:.0f} ms a request: the delayed-ACK wait is 40 ms"
+    # The quickest ten, for a busy machine may hold up the others; the wait would hold up each.
+    assert sorted(spent)[9] < 0.03, "the delayed-ACK wait is 40 ms"
