@@ -139,7 +139,7 @@ def fuzz_all(desk: Desk, known: dict[str, str], examples: int) -> tuple[int, dic
     return sent, wrong
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_generated_requests_are_all_answered_as_described(desk: Desk, known: dict[str, str]) -> None:
     sent, wrong = fuzz_all(desk, known, EACH)
     assert wrong == {}
