@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from chalicelib.bootstrap import Box
 from chalicelib.settings import settings
@@ -27,7 +28,7 @@ def open_box(project: Project, merchant: str) -> Box:
     if stage is None and local is None:
         raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")
     held = environment(stage) if stage is not None else {"MERCHANT": merchant}
-    held.setdefault("CONFIG_FILE", os.environ.get("CONFIG_FILE") or str(project.config_file(merchant)))
+    held.setdefault("CONFIG_FILE", str(config_file(project, merchant)))
     if stage is not None and stage.region:
         held.setdefault("AWS_DEFAULT_REGION", os.environ.get("AWS_DEFAULT_REGION") or stage.region)
     if not held.get("SIGNER_ADDRESS"):
@@ -35,6 +36,17 @@ def open_box(project: Project, merchant: str) -> Box:
     # The one reader of the environment reads it as the stage's functions would see it.
     with _environment(held):
         return Box(settings.__wrapped__())
+
+
+def config_file(project: Project, merchant: str) -> Path:
+    """The one of the box on this machine, if that is what the environment leads to: it holds that box's own addresses."""
+    named = os.environ.get("CONFIG_FILE")
+    return Path(named) if named else project.config_file(merchant)
+
+
+def local_url() -> str | None:
+    """Where the box on this machine answers."""
+    return os.environ.get("BOX_URL") or None
 
 
 @contextmanager

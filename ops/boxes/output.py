@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -65,4 +66,5 @@ def rows(title: str, columns: Sequence[str], found: Sequence[Mapping[str, Any]])
         table.add_column(column, overflow="fold")
     for row in found:
         table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
-    Console(highlight=False, width=None).print(table)
+    # A pipe has no width: there each row is a line.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 1_000).print(table)

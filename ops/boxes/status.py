@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ops.boxes.opened import config_file, local_url
 from ops.boxes.output import explains_failures, json_option, rows, show
 from ops.boxes.project import Project
 
@@ -30,19 +31,24 @@ def status(merchants: tuple[str, ...], as_json: bool) -> None:
 
 
 def of(project: Project, merchant: str) -> dict[str, Any]:
-    from ops.aws.clients import gateway_url
-    from ops.aws.gateway import stage_name
     from ops.aws.smoke import SmokeFailed, ask, config_hash
 
-    deployed = project.deployed(merchant)
-    if "rest_api" not in deployed:
+    url = local_url() or _deployed_url(project, merchant)
+    if url is None:
         return {"merchant": merchant, "status": "not deployed"}
-    url = gateway_url(deployed["rest_api"]["rest_api_id"], stage_name(project))
     try:
         told = ask("GET", f"{url}/v1/status").json
     except SmokeFailed as failure:
         return {"merchant": merchant, "url": url, "status": "no answer", "said": str(failure)}
     flat = {**(told.get("network") or {}), **{key: value for key, value in told.items() if key != "network"}}
-    here = config_hash(project.config_file(merchant))
+    here = config_hash(config_file(project, merchant))
     held = "as here" if told.get("configHash") == here else "another than here"
     return {"merchant": merchant, "url": url, **{key: flat.get(key) for key in FIELDS}, "config": held}
+
+
+def _deployed_url(project: Project, merchant: str) -> str | None:
+    from ops.aws.clients import gateway_url
+    from ops.aws.gateway import stage_name
+
+    deployed = project.deployed(merchant)
+    return gateway_url(deployed["rest_api"]["rest_api_id"], stage_name(project)) if "rest_api" in deployed else None

@@ -93,6 +93,8 @@ class Stack:
         self._serve(opened, data)
         for pages in (self.shop, self.publisher):
             pages.addresses.update({BOX: self.gateway.url, SHOP: self.shop.url, PUBLISHER: self.publisher.url})
+        held = {"BOX_URL": self.gateway.url, **{name: os.environ[name] for name in FOR_OPERATORS}}
+        (data / "environment").write_text("".join(f"export {name}={shlex.quote(held[name])}\n" for name in held))
 
     def _usual(self, port: int) -> int:
         return 0 if self.options.port == 0 else port
@@ -118,10 +120,7 @@ class Stack:
         self.contract = deployed_contract(self.rpc_url, data / "contract.json", self.accounts.owner)
         config_file = data / "config.json"
         config_file.write_text(self._materialised_config())
-        environment = self._environment(config_file)
-        os.environ.update(environment)
-        lines = (f"export {name}={shlex.quote(environment[name])}\n" for name in FOR_OPERATORS)
-        (data / "environment").write_text("".join(lines))
+        os.environ.update(self._environment(config_file))
 
     def _materialised_config(self) -> str:
         """The config with this stack's addresses in it: ports and the contract differ from start to start."""

@@ -120,6 +120,18 @@ def test_a_renewed_page_secret_signs_pages_and_the_old_one_can_be_withdrawn(loca
     assert (report(old, "PS-3"), report(new, "PS-4")) == (422, 202)
 
 
+def test_status_says_how_the_box_on_this_machine_fares(local: Local) -> None:
+    final_receipt(local.box, buy(local.box, follow_link(local.box), "STATUS-1").json["conversionId"])
+    [box] = local.json("status", "demo")["boxes"]
+    assert (box["url"], box["status"], box["rpc"], box["config"]) == (local.box.url, "ok", "ok", "as here")
+
+
+def test_a_table_in_a_pipe_has_a_line_for_each_row(local: Local) -> None:
+    heading, *rows = local.run("keys", "list", "demo").stdout.splitlines()
+    assert heading.split()[:3] == ["id", "name", "scopes"]
+    assert any("publisher:demo-publisher" in row for row in rows)
+
+
 def test_limits_are_shown_and_changed_one_by_one(local: Local) -> None:
     assert local.json("limits", "demo") == {"merchant": "demo", "key": 0, "address": 0}
     assert local.json("limits", "demo", "--key", "5000")["key"] == 5000
