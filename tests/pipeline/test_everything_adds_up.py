@@ -1,4 +1,5 @@
-"""Random sales, decisions, refunds, crashes, faults, reorganisations, changes of keys and time jumps; after each, and in the end:
+"""Random clicks, sales, replays, decisions, refunds, crashes, faults, reorganisations, changes of keys and time jumps; after each, and in
+the end:
 
     what the box accepted = what is final on chain + what is in flight + what was set aside with a reason
 
@@ -20,6 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.outbox import last_transaction
+from chalicelib.domain.report import Body
+from chalicelib.services import track
 from chalicelib.services.confirm import confirm
 from chalicelib.services.crashpoint import POINTS
 from chalicelib.services.record import record
@@ -42,6 +45,8 @@ class Pipeline(RuleBasedStateMachine):
         super().__init__()
         self.ground = next(self.make)
         self.refunded: dict[str, int] = {}
+        self.by_browser: dict[str, Body] = {}
+        """What only a browser reported until now."""
         self.ended = False
         self.keys = [self.ground.key, *(self.ground.another_key() for _ in range(KEYS - 1))]
         self.ground.sell(3)
@@ -71,6 +76,45 @@ class Pipeline(RuleBasedStateMachine):
     @rule(count=st.integers(1, 6), publisher=st.integers(0, 1), amount=st.integers(1, 900_000))
     def sales(self, count: int, publisher: int, amount: int) -> None:
         self.ground.sell(count, publisher=publisher, amount=amount)
+
+    @rule(publisher=st.integers(0, 1))
+    def a_shopper_follows_a_link(self, publisher: int) -> None:
+        self.ground.clicks[publisher] = self.ground.click(publisher)
+
+    @precondition(lambda self: bool(self.ground.reported))
+    @rule(which=st.integers(0, 10**6))
+    def the_server_says_it_again(self, which: int) -> None:
+        sale = list(self.ground.reported)[which % len(self.ground.reported)]
+        received = track.conversion(self.ground.box, self.ground.reported[sale], "server")
+        assert (received.conversion.conversion_id, received.duplicate, received.new) == (sale, True, False)
+
+    @rule(publisher=st.integers(0, 1), cents=st.integers(1, 90_000))
+    def a_browser_reports(self, publisher: int, cents: int) -> None:
+        body = Body(
+            action="sale",
+            values=[written(cents)],
+            metadata={"orderId": f"T-{len(self.ground.sold)}"},
+            event_id=f"e{len(self.ground.sold)}",
+            click_id=self.ground.clicks[publisher],
+        )
+        sale = track.beacon_conversion(self.ground.box, body).conversion.conversion_id
+        assert track.beacon_conversion(self.ground.box, body).duplicate
+        self.ground.sold[sale], self.by_browser[sale] = cents, body
+
+    @precondition(lambda self: bool(self.by_browser))
+    @rule(which=st.integers(0, 10**6), cents=st.integers(1, 90_000))
+    def the_server_verifies_what_a_browser_said(self, which: int, cents: int) -> None:
+        sale = list(self.by_browser)[which % len(self.by_browser)]
+        order_id = (self.by_browser[sale].metadata or {})["orderId"]
+        body = Body(action="sale", values=[written(cents)], order_id=order_id)
+        try:
+            assert track.conversion(self.ground.box, body, "server").conversion.conversion_id == sale
+        except Conflict as conflict:
+            assert conflict.code == "locked"
+            return
+        self.ground.sold[sale], self.ground.reported[sale] = cents, body
+        self.refunded.pop(sale, None)
+        del self.by_browser[sale]
 
     @rule()
     def sign(self) -> None:
@@ -150,7 +194,7 @@ class Pipeline(RuleBasedStateMachine):
     def refund(self, which: int, cents: int) -> None:
         sale = list(self.ground.sold)[which % len(self.ground.sold)]
         try:
-            correct(self.ground.box, sale, Correction(amount=f"{cents // 100}.{cents % 100:02d}"), "server")
+            correct(self.ground.box, sale, Correction(amount=written(cents)), "server")
             self.refunded[sale] = cents
         except Conflict as conflict:
             assert conflict.code == "locked"
@@ -203,6 +247,10 @@ class Pipeline(RuleBasedStateMachine):
             if carrier.state != "confirmed":
                 return 0
         return sum(line.amount for line in entry.lines)
+
+
+def written(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02d}"
 
 
 def run_machine(tmp_path: Path, dynamodb: Dynoxide, examples: int, steps: int) -> None:

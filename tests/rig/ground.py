@@ -127,6 +127,8 @@ class Ground:
         self.agreements = [self.agree(i) for i in range(publishers)]
         self.clicks = [self.click(i) for i in range(publishers)]
         self.sold: dict[str, int] = {}
+        self.reported: dict[str, Body] = {}
+        """What the merchant's server said of each."""
         self._orders = itertools.count(1)
         self.mine(3)  # what the parties agreed on is final
 
@@ -261,7 +263,7 @@ class Ground:
     def click(self, number: int) -> str:
         now = self.box.now()
         made = Click(
-            click_id=f"click-{self.prefix}-{number}",
+            click_id=f"click-{self.prefix}-{number}-{next(_numbers)}",
             publisher_id=f"p{number}",
             agreement_id=self.agreements[number],
             clicked_at=now,
@@ -288,6 +290,7 @@ class Ground:
             received = track.conversion(self.box, body, "server")
             made.append(received.conversion.conversion_id)
             self.sold[made[-1]] = cents
+            self.reported[made[-1]] = body
         return made
 
     # ------------------------------------------------------------------------------------------- time and blocks
