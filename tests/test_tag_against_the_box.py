@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from ops.local.process import ROOT
 from ops.local.running import RunningBox
 from tests.shopper import as_merchant
 
@@ -97,6 +100,39 @@ def test_a_test_sale_is_marked_as_one(box: RunningBox, page: Page) -> None:
     page.goto(serve(page, box, "/thanks.html", f'<script src="{box.url}/libs/mtag.js"></script>'))
     ok, result = page.evaluate(CALL, ["sale", {"orderId": order("test"), "isTest": True}, ["1.00"]])
     assert (ok, result["isTest"]) == (True, True)
+
+
+@pytest.mark.parametrize(("signal", "lasts_days"), [({}, 30), ({"Sec-GPC": "1"}, 0)], ids=["", "privacy control"])
+def test_a_box_under_the_shops_domain_sets_the_cookie_itself(
+    box_under_the_shop: RunningBox, chromium: Browser, signal: dict[str, str], lasts_days: int
+) -> None:
+    context = chromium.new_context(extra_http_headers=signal)
+    page = context.new_page()
+    page.route("**/libs/mtag.js", lambda route: route.abort())  # what is found is the box's own
+    address = box_under_the_shop.url.replace("127.0.0.1", "box.shop.localhost")
+    page.goto(f"{address}/click/{box_under_the_shop.line['publisherId']}")
+    click_id = parse_qs(urlsplit(page.url).query)["clickId"][0]
+    found = [one for one in context.cookies("http://www.shop.localhost/") if one["name"] == "mtag"]
+    if not lasts_days:
+        assert found == []
+        return
+    [cookie] = found
+    assert (cookie["value"], cookie["domain"], cookie["path"]) == (click_id, ".shop.localhost", "/")
+    assert (cookie["secure"], cookie["sameSite"], cookie["httpOnly"]) == (True, "Lax", False)
+    assert abs(cookie["expires"] - time.time() - lasts_days * 86_400) < 60
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def box_under_the_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
+    folder = tmp_path_factory.mktemp("under-the-shop")
+    config = json.loads((ROOT / "configs" / "demo.json").read_text())
+    config["tracking"] = {"cookieDomain": "shop.localhost"}
+    file = folder / "config.json"
+    file.write_text(json.dumps(config))
+    box = RunningBox(folder / "data", "--port", "0", "--config", str(file))
+    yield box
+    box.stop()
 
 
 def test_a_visitor_without_a_click_is_counted_and_told_why_not_attributed(box: RunningBox, page: Page) -> None:

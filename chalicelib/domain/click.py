@@ -41,6 +41,18 @@ def with_click(url: str, config: Config, click_id: str) -> str:
     return _with_query(url, {config.tracking.click_parameters[0]: click_id})
 
 
+def cookie_of(click: Click, config: Config, host: str, *, objects: bool) -> str | None:
+    """The first-party cookie, as the tag would write it, where the box may set it: under the shop's own domain, and where a visitor's
+    silence is a yes. `host` as the request named it; `objects`: the browser sent Global Privacy Control. docs/decisions/0023."""
+    domain = (config.tracking.cookie_domain or "").lstrip(".")
+    under_the_shops = bool(domain) and f".{host.partition(':')[0].lower()}".endswith(f".{domain}")
+    permitted = {"off": True, "granted": not objects, "required": False}[config.tracking.consent]
+    if not (under_the_shops and permitted):
+        return None
+    seconds = (click.attributable_until - click.clicked_at) // 1000
+    return f"mtag={click.click_id}; Domain={domain}; Path=/; Max-Age={seconds}; Secure; SameSite=Lax"
+
+
 def _with_query(url: str, parameters: dict[str, str]) -> str:
     parts = urlsplit(url)
     kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in parameters]

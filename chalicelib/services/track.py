@@ -33,11 +33,11 @@ class Received:
     new: bool
 
 
-def click(box: Box, publisher_id: str, deep_link: str | None, sub_id: str | None) -> str:
-    """Store a click and return where the shopper goes. Without an active agreement: the plain page, and no click."""
+def click(box: Box, publisher_id: str, deep_link: str | None, sub_id: str | None) -> tuple[str, Click | None]:
+    """Store a click and say where the shopper goes. Without an active agreement: the plain page, and no click."""
     target = landing_url(box.config, deep_link)
     stored = _store_click(box, publisher_id, sub_id)
-    return target if stored is None else with_click(target, box.config, stored.click_id)
+    return (target if stored is None else with_click(target, box.config, stored.click_id)), stored
 
 
 def direct_click(box: Box, publisher_id: str, sub_id: str | None) -> Click:

@@ -22,7 +22,8 @@ const keep = (id) => {
   // Without the config this is NaN, and the cookie lasts for the session.
   const seconds = config.attributionWindowDays * 86400;
   fresh = 0;
-  cookie('mtag=' + id + ';max-age=' + seconds);
+  // One that the box set itself is left alone: Safari lets it live longer than what a script writes.
+  storedClick() == id || cookie('mtag=' + id + ';max-age=' + seconds);
   put(CLICK, Date.now() + seconds * 1e3 + ' ' + id + kept().slice(13, 99));
 };
 

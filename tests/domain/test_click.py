@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.domain.click import landing_url, with_click
+from chalicelib.domain.click import Click, cookie_of, landing_url, with_click
 from chalicelib.domain.errors import Malformed
 from tests.domain.orders import demo_config
 
@@ -45,6 +45,43 @@ def test_a_link_to_any_other_host_is_refused_rather_than_followed(url: str) -> N
     with pytest.raises(Malformed) as refused:
         landing_url(demo_config(), url)
     assert refused.value.code == "url_not_allowed"
+
+
+def cookie(
+    host: str, domain: str | None = "shop.example", consent: str = "granted", objects: bool = False
+) -> str | None:
+    config = demo_config()
+    config = replace(config, tracking=replace(config.tracking, cookie_domain=domain, consent=consent))
+    click = Click(
+        click_id="c1",
+        publisher_id="p1",
+        agreement_id="a1",
+        clicked_at=1_000,
+        attributable_until=1_000 + 30 * 86_400_000,
+        sub_id=None,
+        salt="",
+        private_salt="",
+    )
+    return cookie_of(click, config, host, objects=objects)
+
+
+@pytest.mark.parametrize("host", ["box.shop.example", "Box.Shop.Example:8443", "shop.example", "a.b.shop.example"])
+@pytest.mark.parametrize("domain", ["shop.example", ".shop.example"])
+def test_under_the_shops_own_domain_the_box_sets_the_cookie_as_the_tag_would(host: str, domain: str) -> None:
+    wanted = "mtag=c1; Domain=shop.example; Path=/; Max-Age=2592000; Secure; SameSite=Lax"
+    assert cookie(host, domain) == wanted
+
+
+@pytest.mark.parametrize("host", ["box.example", "myshop.example", "shop.example.evil", "", "127.0.0.1:8800"])
+def test_elsewhere_it_sets_none(host: str) -> None:
+    assert cookie(host) is None
+
+
+def test_without_a_cookie_domain_or_a_yes_the_box_sets_none() -> None:
+    assert cookie("box.shop.example", domain=None) is None
+    assert cookie("box.shop.example", consent="required") is None
+    assert cookie("box.shop.example", objects=True) is None
+    assert cookie("box.shop.example", consent="off", objects=True) is not None
 
 
 def test_hosts_are_compared_without_regard_to_case() -> None:

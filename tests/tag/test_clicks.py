@@ -55,6 +55,21 @@ def test_the_cookie_is_domain_wide_by_option(
     assert page.evaluate(KEPT) == "c1"
 
 
+def test_a_cookie_that_the_box_set_is_left_as_it_is(
+    page: Page, context: BrowserContext, shop: Shop, snippet: str, call: Call, box: FaultBox
+) -> None:
+    """Written anew by a script it would end after seven days in Safari. Ninety days here, so that a rewriting would show."""
+    until = int(time.time()) + 90 * 86_400
+    held = {"name": "mtag", "value": "c1", "url": shop.url, "expires": until, "secure": True, "sameSite": "Lax"}
+    context.add_cookies([held])  # type: ignore[list-item]
+    page.goto(shop.page("/", snippet) + "?clickId=c1")
+    page.wait_for_function("localStorage['mtag.click']?.includes('c1')")
+    assert context.cookies()[0]["expires"] == until
+    page.goto(shop.page("/", snippet) + "?clickId=c2")
+    page.wait_for_function("document.cookie.includes('mtag=c2')")
+    assert sold_with(box, call) == "c2", "a later click is another cookie"
+
+
 def test_local_storage_stands_behind_the_cookie(
     page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str, call: Call
 ) -> None:
