@@ -212,6 +212,7 @@ class Ground:
         file.write_text(json.dumps({**config, "signer": {"kind": "local", "keys": len(keys)}}))
         if authorised:
             self.authorise()
+            self.mine()  # a reorganisation of the newest block must not take the right away again
         self.box = self.new_box(self.box.offset)
 
     def revoke(self, key: Any = None) -> None:
