@@ -45,12 +45,16 @@ def cookie_of(click: Click, config: Config, host: str, *, objects: bool) -> str 
     """The first-party cookie, as the tag would write it, where the box may set it: under the shop's own domain, and where a visitor's
     silence is a yes. `host` as the request named it; `objects`: the browser sent Global Privacy Control. docs/decisions/0023."""
     domain = (config.tracking.cookie_domain or "").lstrip(".")
-    under_the_shops = bool(domain) and f".{host.partition(':')[0].lower()}".endswith(f".{domain}")
     permitted = {"off": True, "granted": not objects, "required": False}[config.tracking.consent]
-    if not (under_the_shops and permitted):
+    if not (domain and lies_under(host, domain) and permitted):
         return None
     seconds = (click.attributable_until - click.clicked_at) // 1000
     return f"mtag={click.click_id}; Domain={domain}; Path=/; Max-Age={seconds}; Secure; SameSite=Lax"
+
+
+def lies_under(host: str, domain: str) -> bool:
+    """Whether a browser takes a cookie of that domain from that host (its port does not matter)."""
+    return f".{host.partition(':')[0].lower()}".endswith(f".{domain.lstrip('.')}")
 
 
 def _with_query(url: str, parameters: dict[str, str]) -> str:

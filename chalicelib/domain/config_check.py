@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.domain import config_versions
 from chalicelib.domain.agreement import BadTerms
+from chalicelib.domain.click import lies_under
 from chalicelib.domain.config import VERSION, Config, ConfigError, parse
 from chalicelib.domain.errors import Refusal
 from chalicelib.domain.keccak import keccak256
@@ -107,6 +108,13 @@ def _check_site(config: Config, wrong: Wrong) -> None:
             "$.site.landingPage",
             f"its host '{landing.netloc}' is not in site.hosts",
             "Add it there: clicks go to listed hosts alone",
+        )
+    domain = config.tracking.cookie_domain
+    if domain and not lies_under(landing.netloc, domain):
+        wrong(
+            "$.tracking.cookieDomain",
+            f"the landing page's host '{landing.netloc}' does not lie under '{domain}'",
+            "Browsers refuse such a cookie: name the shop's own domain",
         )
     if public and landing.scheme != "https":
         wrong("$.site.landingPage", "it is not https", "A shop on a public network needs https")
