@@ -17,8 +17,7 @@ from chalicelib.domain.agreement import Rule
 from chalicelib.domain.batch import Batch, Entry
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_changes import Amendment, Run
-from ops.local import rpc
-from ops.local.process import LOOPBACK, Part, free_port, npm_binary
+from ops.local.anvil import throwaway_node
 from tests.contract.network_on_anvil import Merchant, Network, commitment
 
 ONE_RULE = (Rule("sale", rate=100_000),)
@@ -158,13 +157,8 @@ class Bench:
 @contextmanager
 def node() -> Iterator[str]:
     """A throw-away node's URL."""
-    port = free_port(0)
-    url = f"http://{LOOPBACK}:{port}"
-    anvil = npm_binary("@foundry-rs/anvil-linux-amd64/bin/anvil")
-    options = ("--quiet", "--host", LOOPBACK, "--port", str(port), "--hardfork", "prague")
     with tempfile.TemporaryDirectory() as directory:
-        part = Part("anvil", [anvil, *options], Path(directory))
-        part.wait_until(lambda: rpc.answers(url))
+        part, url = throwaway_node(Path(directory))
         try:
             yield url
         finally:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ops.local import rpc
@@ -50,18 +51,11 @@ class Anvil:
         return self._start()
 
     def _start(self) -> Part:
-        command = [
-            *(npm_binary("@foundry-rs/anvil-linux-amd64/bin/anvil"), "--quiet"),
-            *("--host", LOOPBACK, "--port", str(self.port), "--chain-id", str(CHAIN_ID)),
-            *("--hardfork", "prague", "--slots-in-an-epoch", "1"),
-            *("--state", str(self._state.resolve())),
-        ]
+        options = ["--state", str(self._state.resolve())]
         if self._block_seconds:
-            command += ["--block-time", str(self._block_seconds)]
+            options += ["--block-time", str(self._block_seconds)]
         # Chosen by the part itself once it holds the directory's lock: an older anvil may still be writing.
-        part = Part("anvil", command, self.directory, before=self._restore_newest)
-        part.wait_until(lambda: rpc.answers(self.url))
-        return part
+        return _started(self.directory, self.port, options, before=self._restore_newest)
 
     @property
     def _state(self) -> Path:
@@ -124,6 +118,30 @@ class Anvil:
     def stop(self) -> None:
         self._ending.set()
         self._part.stop()
+
+
+def throwaway_node(directory: Path, *options: str) -> tuple[Part, str]:
+    """A node whose chain nobody keeps, and its URL: a block a transaction, unless the options say otherwise."""
+    ports = []
+
+    def start_on(port: int) -> Part:
+        ports.append(port)
+        return _started(directory, port, options)
+
+    part = started_on_a_free_port(0, start_on)
+    return part, f"http://{LOOPBACK}:{ports[-1]}"
+
+
+def _started(directory: Path, port: int, options: Sequence[str], before: Callable[[], None] = lambda: None) -> Part:
+    command = [
+        *(npm_binary("@foundry-rs/anvil-linux-amd64/bin/anvil"), "--quiet"),
+        *("--host", LOOPBACK, "--port", str(port), "--chain-id", str(CHAIN_ID)),
+        *("--hardfork", "prague", "--slots-in-an-epoch", "1"),
+        *options,
+    ]
+    part = Part("anvil", command, directory, before=before)
+    part.wait_until_it_serves(port, lambda: rpc.answers(f"http://{LOOPBACK}:{port}"))
+    return part
 
 
 def _is_whole(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from ops.local.process import LOOPBACK, Part, npm_binary, started_on_a_free_port
@@ -30,15 +29,8 @@ class Dynoxide:
             [binary, "--host", LOOPBACK, "--port", str(self.port), "--db-path", str(database)],
             self.directory,
         )
-        part.wait_until(self._accepts)
+        part.wait_until_it_serves(self.port)
         return part
-
-    def _accepts(self) -> bool:
-        try:
-            socket.create_connection((LOOPBACK, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
 
     @property
     def alive(self) -> bool:

@@ -24,7 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 20.0
 STOP_SECONDS = 20.0
+START_ATTEMPTS = 5
 _PR_SET_PDEATHSIG = 1
+_TCP_LISTEN = "0A"
 # Loaded here: after the fork only async-signal-safe things may happen, and loading a library is none of them.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -34,7 +36,8 @@ class PartFailed(RuntimeError):
 
 
 def free_port(usual: int = 0) -> int:
-    """`usual` where nothing listens on it, else a port the system picks."""
+    """`usual` where nothing listens on it, else a port the system picks. Somebody may take it before it is used: a server of ours that
+    needs no certain port binds 0 itself."""
     for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -123,6 +126,10 @@ class Part:
                 raise PartFailed(f"{self.name} was not ready after {seconds:.0f} s: {self._last_words()}")
             time.sleep(0.01)
 
+    def wait_until_it_serves(self, port: int, ready: Callable[[], bool] = lambda: True) -> None:
+        """As `wait_until`, and only once the part itself listens on `port`: somebody who took the port before it would answer too."""
+        self.wait_until(lambda: _listens(self.process.pid, port) and ready())
+
     def stop(self) -> None:
         """Ends it, giving it the time to write down its state; kills it only when it does not end by
         itself."""
@@ -144,6 +151,21 @@ class Part:
         return " | ".join(lines[-5:]) + f" (log: {self.log})"
 
 
+def _listens(pid: int, port: int) -> bool:
+    """Whether that very process has a socket that listens on the port. Where there is no /proc to tell: yes."""
+    table, descriptors = Path("/proc/net/tcp"), Path(f"/proc/{pid}/fd")
+    if not table.exists():
+        return True
+    rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    sockets = {
+        f"socket:[{row[9]}]" for row in rows if row[3] == _TCP_LISTEN and int(row[1].partition(":")[2], 16) == port
+    }
+    try:
+        return bool(sockets) and any(str(held.readlink()) in sockets for held in descriptors.iterdir())
+    except FileNotFoundError:  # it ended, or closed the one just looked at
+        return False
+
+
 def npm_binary(*candidates: str) -> str:
     """The first of these paths under node_modules that exists. Raises PartFailed naming the remedy."""
     for candidate in candidates:
@@ -159,7 +181,9 @@ def npm_binary(*candidates: str) -> str:
 def started_on_a_free_port(usual: int, start: Callable[[int], Part]) -> Part:
     """Starts a part that must be told its port. Somebody may take a free port before the part does: then
     another is tried."""
-    try:
-        return start(free_port(usual))
-    except PartFailed:
-        return start(free_port())
+    for _ in range(START_ATTEMPTS - 1):
+        try:
+            return start(free_port(usual))
+        except PartFailed:
+            usual = 0
+    return start(free_port(usual))

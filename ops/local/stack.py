@@ -99,13 +99,18 @@ class Stack:
     def _usual(self, port: int) -> int:
         return 0 if self.options.port == 0 else port
 
+    def _bindable(self, port: int) -> int:
+        """0 is for the server to take what is free."""
+        usual = self._usual(port)
+        return free_port(usual) if usual else 0
+
     def _embed(self, opened: ExitStack, part: Embedded) -> Embedded:
         opened.callback(part.stop)
         self._restartable.append(part)
         return part
 
     def _serve_pages(self, opened: ExitStack, name: str, port: int, addresses: dict[str, str]) -> Pages:
-        pages = Pages(ROOT / "examples" / name, free_port(self._usual(port)), addresses)
+        pages = Pages(ROOT / "examples" / name, self._bindable(port), addresses)
         opened.callback(pages.stop)
         return pages
 
@@ -169,8 +174,8 @@ class Stack:
         sys.path.insert(0, str(ROOT))
         from app import app
 
-        port = USUAL_PORT if self.options.port is None else self.options.port
-        self.gateway = Gateway(app, free_port(port), self.options.prefix)
+        wanted = USUAL_PORT if self.options.port is None else self.options.port
+        self.gateway = Gateway(app, self._bindable(wanted), self.options.prefix)
         opened.callback(self.gateway.stop)
         sources = EventSources(app, self.dynamodb_url, self.table_prefix, data / "events", LOCAL_SECONDS)
         opened.callback(sources.stop)

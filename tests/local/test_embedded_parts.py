@@ -17,8 +17,9 @@ import pytest
 from ops.local import rpc
 from ops.local.anvil import FAUCET, Anvil
 from ops.local.dynoxide import Dynoxide
-from ops.local.process import Part, PartFailed, free_port, lock_directory
+from ops.local.process import Part, PartFailed, free_port, lock_directory, started_on_a_free_port
 
+SERVER = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1"]
 SOMEBODY = "0x00000000000000000000000000000000000000aA"
 
 
@@ -152,6 +153,23 @@ def test_no_part_outlives_its_parent_and_the_chain_is_kept(tmp_path: Path, how: 
 
 def test_a_taken_port_gives_way_to_a_free_one(dynamodb: Dynoxide) -> None:
     assert free_port(dynamodb.port) != dynamodb.port
+
+
+def test_a_port_that_somebody_took_in_between_is_not_mistaken_for_ours(tmp_path: Path) -> None:
+    """Whoever took it would answer as well, and two boxes would share one database."""
+    theirs = Dynoxide(tmp_path / "theirs", usual_port=0)
+    asked: list[int] = []
+
+    def start_on(port: int) -> Part:
+        asked.append(theirs.port if not asked else port)
+        part = Part("sleeper", ["sleep", "1"] if len(asked) == 1 else [*SERVER, str(port)], tmp_path / str(len(asked)))
+        part.wait_until_it_serves(asked[-1])
+        return part
+
+    ours = started_on_a_free_port(0, start_on)
+    assert len(asked) == 2
+    ours.stop()
+    theirs.stop()
 
 
 def test_a_second_start_waits_for_the_first_to_end(tmp_path: Path) -> None:

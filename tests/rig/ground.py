@@ -44,7 +44,8 @@ from chalicelib.services.record import ready, record
 from chalicelib.services.turn import LEASE_MS, Turn
 from chalicelib.settings import settings
 from ops.local import rpc
-from ops.local.process import LOOPBACK, ROOT, Part, free_port, npm_binary
+from ops.local.anvil import throwaway_node
+from ops.local.process import ROOT, Part
 from tests.rig.proxy import Proxy
 
 ETHER = 10**18
@@ -55,17 +56,7 @@ _numbers = itertools.count(1)
 
 def node(directory: Path, *options: str) -> tuple[Part, str]:
     """anvil with prague rules that mines only when told; final is the block before the last but one."""
-    port = free_port(0)
-    url = f"http://{LOOPBACK}:{port}"
-    command = [
-        npm_binary("@foundry-rs/anvil-linux-amd64/bin/anvil"),
-        *("--quiet", "--host", LOOPBACK, "--port", str(port), "--chain-id", str(CHAIN_ID)),
-        *("--hardfork", "prague", "--slots-in-an-epoch", "1", "--no-mining", "--order", "fifo"),
-        *options,
-    ]
-    part = Part("anvil", command, directory)
-    part.wait_until(lambda: rpc.answers(url))
-    return part, url
+    return throwaway_node(directory, "--no-mining", "--order", "fifo", *options)
 
 
 class Clocked(Box):
