@@ -1,13 +1,16 @@
-"""What anyone may read: the public config, receipts and click proofs, health."""
+"""What anyone may read: the public config, receipts and click proofs, the page that checks them, health."""
 
+from pathlib import Path
 from typing import Any
 
 from chalice.app import Request, Response
 
 from chalicelib.routes.http import Routes, answer
+from chalicelib.routes.problems import Headers
 
 public = Routes(__name__)
 
+VERIFY_PAGE = Path(__file__).parent.parent / "web" / "verify" / "index.html"
 FIVE_MINUTES = {"Cache-Control": "public, max-age=300"}
 
 
@@ -60,6 +63,19 @@ def click_proof(_: Request, click_id: str) -> Response:
 
     shown = anchor.proof(box(), click_id)
     return answer(shown, 200 if "root" in shown else 202)
+
+
+@public.route("/assets/verify.html", methods=["GET"], limited=False)
+def verify_page(_: Request) -> Response:
+    """The page that checks a receipt without any box, to be saved. It brings its own Content-Security-Policy, and asks the node that its
+    reader names."""
+    headers: Headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "public, max-age=300",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(VERIFY_PAGE.read_text(encoding="utf-8"), headers, 200)
 
 
 @public.route("/v1/status", methods=["GET"], cors="any")

@@ -15,6 +15,8 @@ from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.money import _EXPONENTS
 from chalicelib.domain.network_changes import REASONS, Amendment, Run
 from chalicelib.domain.network_status import DAY
+from ops.local.running import RunningBox
+from ops.story import ask
 from ops.verify import verify_receipt
 from tests.contract.network_on_anvil import Merchant, Network
 from tests.contract.shown_receipts import Order, entries_of, record
@@ -98,6 +100,12 @@ def test_a_node_that_does_not_answer_proves_nothing(chromium: Browser, receipts:
     page.close()
     assert verdict.startswith("Not checked")
     assert checks == []
+
+
+def test_every_box_hands_the_page_out_as_it_is(box: RunningBox) -> None:
+    answer = ask("GET", f"{box.url}/assets/verify.html")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert answer.body == PAGE.read_bytes()
 
 
 def test_the_committed_page_is_what_its_sources_build() -> None:

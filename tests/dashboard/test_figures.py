@@ -151,6 +151,9 @@ def test_the_row_and_the_detail_say_what_the_api_says(box: RunningBox, visit: Vi
         receipt_link.click()
     receipt = json.loads(opened.value.locator("body").inner_text())
     assert receipt["transaction"] == held["network"]["transaction"]
+    with page.context.expect_page() as checking:
+        detail.get_by_role("link", name="Check it without the box").click()
+    expect(checking.value.get_by_role("heading", name="Check a receipt")).to_be_visible()
     expect(detail.locator(f'code[title="{held["network"]["transaction"]}"]')).to_be_visible()
     expect(detail).to_contain_text(f"{receipt['sequence']:,}")
     expect(detail).to_contain_text(f"{receipt['blockNumber']:,}")

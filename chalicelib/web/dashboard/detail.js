@@ -101,7 +101,8 @@ function proof(conversion, receipt) {
     ]),
     el('p', { class: 'marks' }, ...marks(conversion, receipt)),
     state.state === 'none' ? null : el('p', {}, el('a', { href: new URL(`v1/receipts/${conversionId}`, BOX), target: '_blank', rel: 'noopener' },
-      receipt ? 'Public receipt' : 'Public receipt (not there yet)')),
+      receipt ? 'Public receipt' : 'Public receipt (not there yet)'),
+    receipt && [' · ', el('a', { href: new URL('assets/verify.html', BOX), target: '_blank', rel: 'noopener' }, 'Check it without the box')]),
   ].filter(Boolean);
 }
 
