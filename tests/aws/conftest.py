@@ -20,6 +20,8 @@ from tests.aws.operating import Network, Operator, new_merchant
 PASSWORD = "correct horse"
 BY_BOX, BESIDE_IT, BY_CHALICE = "acme", "globex", "initech"
 SIGNERS = {BY_BOX: "kms", BESIDE_IT: "keystore", BY_CHALICE: "keystore"}
+KEYS = {BESIDE_IT: 2}
+"""How many keys sign, where it is not one."""
 
 
 @dataclass
@@ -57,6 +59,10 @@ def boxes(aws: LocalAws, mined_each_second: Anvil, tmp_path_factory: pytest.Temp
     # Every config is there before the first deployment: each bundle carries all of them, so one build does for the three.
     for merchant, signer in SIGNERS.items():
         found.files[f"{merchant}-owner"] = keystore(new_merchant(operator, network, merchant, signer), folder)
+    for merchant, keys in KEYS.items():
+        config = operator.config(merchant)
+        operator.write_config(merchant, {**config, "signer": {**config["signer"], "keys": keys}})
+        operator.box("new", merchant, "--keep-config")  # each key is a right of the functions that sign
     operator.box("deploy", BY_BOX, BESIDE_IT, "--rpc", network.url)
     operator.box("provision", BY_CHALICE, "--rpc", network.url)
     plainly = operator.chalice("deploy", "--stage", BY_CHALICE)
