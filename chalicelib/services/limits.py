@@ -28,6 +28,10 @@ class Limits(Struct, rename="camel", frozen=True):
     address: int = 600
 
 
+LOCAL = Limits(key=1_000_000, address=1_000_000)
+"""On a local box everybody is 127.0.0.1; its answers have the headers all the same."""
+
+
 @dataclass
 class _Window:
     started: int
@@ -69,9 +73,8 @@ def limits_of(box: Box) -> Limits:
 
 
 def kept_limits(box: Box) -> Limits:
-    """The operator's setting. A local box has none until it is set: there everybody is 127.0.0.1."""
-    usual = Limits(0, 0) if box.settings.dynamodb_url else Limits()
-    return box.state.read(SETTING, Limits) or usual
+    """The operator's setting, until there is one the usual."""
+    return box.state.read(SETTING, Limits) or (LOCAL if box.settings.dynamodb_url else Limits())
 
 
 def set_limits(box: Box, limits: Limits) -> None:

@@ -116,15 +116,18 @@ class Part:
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
         """Polls `ready` until it is true; raises PartFailed with the end of the log when the part ends or
-        takes too long."""
+        takes too long. Whatever breaks the waiting off ends the part: nobody else has it yet."""
         deadline = time.monotonic() + seconds
-        while not ready():
-            if not self.alive:
-                raise PartFailed(f"{self.name} ended with code {self.process.returncode}: {self._last_words()}")
-            if time.monotonic() > deadline:
-                self.stop()
-                raise PartFailed(f"{self.name} was not ready after {seconds:.0f} s: {self._last_words()}")
-            time.sleep(0.01)
+        try:
+            while not ready():
+                if not self.alive:
+                    raise PartFailed(f"{self.name} ended with code {self.process.returncode}: {self._last_words()}")
+                if time.monotonic() > deadline:
+                    raise PartFailed(f"{self.name} was not ready after {seconds:.0f} s: {self._last_words()}")
+                time.sleep(0.01)
+        except BaseException:
+            self.stop()
+            raise
 
     def wait_until_it_serves(self, port: int, ready: Callable[[], bool] = lambda: True) -> None:
         """As `wait_until`, and only once the part itself listens on `port`: somebody who took the port before it would answer too."""

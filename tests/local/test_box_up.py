@@ -73,6 +73,14 @@ def test_an_unknown_address_of_the_box_is_a_problem(box: RunningBox, path: str) 
     assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
+def test_the_answers_say_what_is_left_of_the_limits_as_on_aws(box: RunningBox) -> None:
+    listed = ask("GET", f"{box.url}/v1/conversions", Authorization=f"Bearer {box.keys['readonly']}")
+    for answer in (listed, ask("GET", f"{box.url}/v1/status")):
+        assert answer.headers["RateLimit-Limit"] == "1000000"
+        assert 0 < int(answer.headers["RateLimit-Remaining"]) < 1_000_000
+        assert 0 < int(answer.headers["RateLimit-Reset"]) <= 60
+
+
 def test_a_body_of_another_type_is_a_problem(box: RunningBox) -> None:
     answer = ask("POST", f"{box.url}/v1/conversions", {}, Content_Type="application/xml")
     assert (answer.status, answer.headers["Content-Type"]) == (415, "application/problem+json")
@@ -111,7 +119,8 @@ def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path, later: 
     starting.terminate()
     assert starting.wait(20) == 0
     assert children
-    assert not any(is_running(int(pid)) for pid in children)
+    # What the box had started and not yet noted the kernel ends, when it has seen the box end.
+    wait_for(lambda: not any(is_running(int(pid)) for pid in children))
 
 
 def test_a_part_that_dies_is_started_again_and_loses_nothing(tmp_path: Path) -> None:

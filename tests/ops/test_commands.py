@@ -133,10 +133,11 @@ def test_a_table_in_a_pipe_has_a_line_for_each_row(local: Local) -> None:
 
 
 def test_limits_are_shown_and_changed_one_by_one(local: Local) -> None:
-    assert local.json("limits", "demo") == {"merchant": "demo", "key": 0, "address": 0}
-    assert local.json("limits", "demo", "--key", "5000")["key"] == 5000
-    assert local.json("limits", "demo", "--address", "0") == {"merchant": "demo", "key": 5000, "address": 0}
-    local.json("limits", "demo", "--key", "0")
+    usual = {"merchant": "demo", "key": 1_000_000, "address": 1_000_000}
+    assert local.json("limits", "demo") == usual
+    assert local.json("limits", "demo", "--key", "5000") == {**usual, "key": 5000}
+    assert local.json("limits", "demo", "--address", "0") == {**usual, "key": 5000, "address": 0}
+    local.json("limits", "demo", "--key", "1000000", "--address", "1000000")
 
 
 def test_a_publisher_is_brought_in_with_both_parties_own_keys(local: Local, merchant: str, tmp_path: Path) -> None:
