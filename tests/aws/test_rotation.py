@@ -121,6 +121,12 @@ class Rotated:
             assert time.monotonic() < deadline and command.poll() is None, command.communicate()
             time.sleep(0.2)
 
+    def wait_until_the_first_function_has(self, address: str, command: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + 120
+        while self.environment(next(iter(ACCESS)))["SIGNER_ADDRESS"] != address:
+            assert time.monotonic() < deadline and command.poll() is None, command.communicate()
+            time.sleep(0.02)
+
     def at_once(self, name: str) -> int | None:
         found = self.client("lambda").get_function_concurrency(FunctionName=self.names.function(name))
         value: int | None = found.get("ReservedConcurrentExecutions")
@@ -188,10 +194,17 @@ def test_a_key_is_replaced_with_overlap_after_its_transactions_are_final_and_sta
         assert rotated.stage["SIGNER_ADDRESS"] == rotated.environment("sign_on_schedule")["SIGNER_ADDRESS"] == old
         assert rotated.at_once("confirm_on_schedule") is None  # the follower goes on
         rotated.put_transaction(old, "confirmed")
-        out, err = switching.communicate(timeout=180)
+        rotated.wait_until_the_first_function_has(following, switching)
     finally:
         switching.kill()
-    assert switching.returncode == 0, err
+    switching.communicate()
+    assert rotated.stage["SIGNER_ADDRESS"] == old
+    assert {rotated.environment(name)["SIGNER_ADDRESS"] for name in ACCESS} == {old, following}, "killed half-way"
+
+    # Nor does it matter that it was killed while it switched.
+    third = finishing(rotated)
+    out, err = third.communicate(timeout=180)
+    assert third.returncode == 0, err
     assert (json.loads(out)["before"], json.loads(out)["address"]) == (old, following)
 
     for name in ACCESS:
