@@ -199,7 +199,8 @@ def _for_people(line: dict[str, Any], data: Path) -> str:
 
 @main.command()
 @click.option("--once", is_flag=True, help="Drive the story through a fresh box and end.")
-def demo(once: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: the steps, or as `box up` does.")
+def demo(once: bool, as_json: bool) -> None:
     """Run the demo; with --once prove the whole story through the public interfaces, step by step.
 
     Example: box demo --once
@@ -208,12 +209,12 @@ def demo(once: bool) -> None:
 
     if not once:
         with contextlib.suppress(Ended):
-            _serve(Options(DEFAULT_DATA), as_json=False)
+            _serve(Options(DEFAULT_DATA), as_json)
         return
     from ops.story import tell
 
     with tempfile.TemporaryDirectory(prefix="merchant-box-") as data:
-        sys.exit(0 if tell(Path(data)) else 1)
+        sys.exit(0 if tell(Path(data), as_json=as_json) else 1)
 
 
 if __name__ == "__main__":

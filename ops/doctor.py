@@ -17,6 +17,8 @@ import click
 from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
+from ops.boxes.output import json_option, show
+
 SECONDS = 10_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SCRIPT = """() => [...document.scripts].map(s => s.src).filter(src => /\\/libs\\/mtag[._a-zA-Z0-9]*$/.test(src.split('?')[0]))"""
@@ -191,8 +193,12 @@ def _open(context: BrowserContext, url: str, publisher: str | None, report: Repo
 @click.command()
 @click.argument("url")
 @click.option("--publisher", metavar="ID", help="Whose link to follow for the test click.")
-def doctor(url: str, publisher: str | None) -> None:
-    """Open a page with the tag in a real browser and say what to mend."""
+@json_option
+def doctor(url: str, publisher: str | None, as_json: bool) -> None:
+    """Open a page with the tag in a real browser and say what to mend. Exit code 1 when there is something.
+
+    Example: box doctor https://shop.example/thank-you --publisher slow-table
+    """
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
         raise click.ClickException("No Chromium on the PATH. Install one: `apt-get install chromium`.")
@@ -204,6 +210,11 @@ def doctor(url: str, publisher: str | None) -> None:
         context.set_default_timeout(SECONDS)
         _open(context, url, publisher, report)
         browser.close()
-    for good, text in report.findings:
-        click.echo(f"{'ok  ' if good else 'MEND'} {text}")
+    lines = [f"{'ok  ' if good else 'MEND'} {text}" for good, text in report.findings]
+    answer = {
+        "url": url,
+        "healthy": report.healthy,
+        "findings": [{"good": good, "text": text} for good, text in report.findings],
+    }
+    show(answer, as_json, lambda: click.echo("\n".join(lines)))
     raise SystemExit(0 if report.healthy else 1)

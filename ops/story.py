@@ -16,8 +16,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -227,7 +227,16 @@ class Story:
         return {"Authorization": f"Bearer {self.line['keys'][key]}", "Content_Type": "application/json"}
 
 
-def tell(data: Path, *options: str) -> bool:
+@dataclass(frozen=True)
+class Step:
+    """`said` is its evidence, or what was found instead."""
+
+    title: str
+    held: bool
+    said: str
+
+
+def tell(data: Path, *options: str, as_json: bool = False) -> bool:
     """Starts a fresh box in `data` (with these options of `box up`), drives the story through it and stops it; whether
     every step held."""
     try:
@@ -236,21 +245,35 @@ def tell(data: Path, *options: str) -> bool:
         click.echo(f"The box did not start: {error}", err=True)
         return False
     try:
-        return _tell(Story(box.line, data), box)
+        return (_tell_as_json if as_json else _tell)(Story(box.line, data), box)
     finally:
         box.stop()
 
 
+def _lived(story: Story) -> Iterator[Step]:
+    """Each step as it is done, up to the first that does not hold."""
+    for title, step in story.steps():
+        try:
+            yield Step(title, True, step())
+        except (DoesNotHold, OSError, KeyError, subprocess.TimeoutExpired, rpc.RpcRefused) as error:
+            yield Step(title, False, str(error) or type(error).__name__)
+            return
+
+
+def _tell_as_json(story: Story, _: RunningBox) -> bool:
+    steps = list(_lived(story))
+    held = all(step.held for step in steps)
+    click.echo(json.dumps({"held": held, "steps": [asdict(step) for step in steps]}, indent=1))
+    return held
+
+
 def _tell(story: Story, box: RunningBox) -> bool:
     click.echo(f"A fresh box at {box.url}, network contract {box.line['contract']} on chain {box.line['chainId']}\n")
-    for number, (title, step) in enumerate(story.steps(), 1):
-        try:
-            evidence = step()
-        except (DoesNotHold, OSError, KeyError, subprocess.TimeoutExpired, rpc.RpcRefused) as error:
-            click.echo(f"{number:2}. {title}\n    DOES NOT HOLD: {error or type(error).__name__}")
+    for number, step in enumerate(_lived(story), 1):
+        click.echo(f"{number:2}. {step.title}\n    {'' if step.held else 'DOES NOT HOLD: '}{step.said}")
+        if not step.held:
             click.echo("\nThe last lines of the box's log:", err=True)
             click.echo("\n".join((box.data / "box.log").read_text().splitlines()[-15:]), err=True)
             return False
-        click.echo(f"{number:2}. {title}\n    {evidence}")
     click.echo("\nEvery step held.")
     return True

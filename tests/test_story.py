@@ -34,6 +34,9 @@ def test_the_first_step_that_does_not_hold_ends_it(tmp_path: Path, capsys: pytes
     config["agreementDefaults"]["rules"][0]["percent"] = "9"
     stingy = tmp_path / "stingy.json"
     stingy.write_text(json.dumps(config))
+    assert not tell(tmp_path / "in json", "--config", str(stingy), as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert (document["held"], [step["held"] for step in document["steps"]]) == (False, [True] * 5 + [False])
     assert not tell(tmp_path, "--config", str(stingy))
     told = capsys.readouterr().out
     assert "DOES NOT HOLD: the commission that the contract computed is '9.00', not '10.00'" in told

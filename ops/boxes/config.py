@@ -47,23 +47,27 @@ def check(merchants: tuple[str, ...], as_json: bool) -> None:
 
 @config.command()
 @click.option("--write", "to_file", is_flag=True, help="Write configs/schema.json instead of printing it.")
-def schema(to_file: bool) -> None:
-    """The JSON Schema of a config, generated from the model.
+@json_option
+def schema(to_file: bool, as_json: bool) -> None:
+    """The JSON Schema of a config, generated from the model. What it prints is JSON with --json and without.
 
     Example: box config schema --write
     """
     from chalicelib.domain.config import json_schema
 
     text = json.dumps(json_schema(), indent=2) + "\n"
-    if to_file:
-        write(Project().configs / "schema.json", text)
-    else:
+    if not to_file:
         click.echo(text, nl=False)
+        return
+    file = Project().configs / "schema.json"
+    write(file, text)
+    show({"written": str(file)}, as_json, lambda: None)
 
 
 @config.command()
 @click.argument("merchant")
-def migrate(merchant: str) -> None:
+@json_option
+def migrate(merchant: str, as_json: bool) -> None:
     """Rewrite a config of an older version in today's form; today's is left as it is.
 
     Example: box config migrate acme
@@ -78,11 +82,12 @@ def migrate(merchant: str) -> None:
         moved = config_versions.migrate(document)
     except config_versions.TooNew as error:
         raise WrongInput(str(error)) from None
-    if moved is document:
-        click.echo(f"{file.name} is of today's version")
-        return
-    write(file, json.dumps(moved, indent=2) + "\n")
-    click.echo(f"{file.name} is now of version {moved['version']}; look at it with `box config check {merchant}`")
+    said = f"{file.name} is of today's version"
+    if moved is not document:
+        write(file, json.dumps(moved, indent=2) + "\n")
+        said = f"{file.name} is now of version {moved['version']}; look at it with `box config check {merchant}`"
+    answer = {"merchant": merchant, "version": moved["version"], "changed": moved is not document}
+    show(answer, as_json, lambda: click.echo(said))
 
 
 @config.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,14 @@ def test_a_healthy_page_passes_with_a_test_click_and_a_test_sale(healthy: FaultB
     assert "A click through the publisher's link arrived on the page and was kept." in said
     assert "A test sale arrived and was attributed." in said
     assert all(one.get("isTest") for one in healthy.conversions)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_program_is_told_the_same_in_json(shop: Shop, snippet: str) -> None:
+    code, said = doctor(shop.page("/", snippet), "--json")
+    told = json.loads(said)
+    assert (code, told["healthy"]) == (0, True)
+    assert {"good": True, "text": "The tag runs."} in told["findings"]
 
 
 def test_a_page_without_the_snippet_is_told_to_paste_it(shop: Shop) -> None:
