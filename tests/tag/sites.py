@@ -173,6 +173,9 @@ class _BoxHandler(BaseHTTPRequestHandler):
         if kind in box.reset:
             self.close_connection = True
             return
+        # What was seen is known: a test that waits for the one may look at the other.
+        is_conversion = "/v1/beacon/conversion" in self.path and self.command != "OPTIONS"
+        status, answer = box.answer_conversion(seen) if is_conversion else (404, {})
         box.seen.append(seen)
         time.sleep(box.delay.get(kind, 0))
         if not self.path.startswith(box.prefix):
@@ -187,10 +190,8 @@ class _BoxHandler(BaseHTTPRequestHandler):
         elif self.path.endswith("/click"):
             self._send(202, "application/json", json.dumps({"clickId": f"via-{len(box.seen)}"}))
         elif ".gif" in self.path:
-            box.answer_conversion(seen)
             self._send(200, "image/svg+xml", '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
         elif kind == "beacon":
-            status, answer = box.answer_conversion(seen)
             self._send(status, "application/json", answer if isinstance(answer, str) else json.dumps(answer))
         else:
             self._send(404, "text/plain", "")
