@@ -173,11 +173,12 @@ def merge(
     Raises Conflict: `erased`, and `locked` after the lock.
     """
     earlier = held.said.get(report.source)
+    repeats = earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency)
     if held.erased_at is not None:
-        if earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency):
+        if repeats:
             return held, "duplicate"
         raise Conflict("erased", "This order was erased on request; nothing of it is taken again.")
-    if earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency):
+    if repeats:
         return _with_other_click(held, report, now), "duplicate"
     confirms = earlier is None and (held.amount, held.currency) == (report.amount, report.currency)
     if confirms and _RANK[report.source] <= _RANK[held.source]:

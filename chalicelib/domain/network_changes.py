@@ -36,9 +36,7 @@ REASONS: Final[Mapping[str, int]] = {
     "unverified": 255,
 }
 SUPERSEDED: Final = REASONS["superseded"]
-VERIFIED_REPORT: Final = REASONS[
-    "verified_report"
-]  # of amendments only: the server or a signed tag said another amount
+VERIFIED_REPORT: Final = REASONS["verified_report"]  # of amendments only: a verified report said another amount
 UNVERIFIED: Final = REASONS["unverified"]  # never sent: how a reader names what the lock rejected by itself
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -14,13 +15,34 @@ from chalicelib.domain.report import ServerBody
 MAX_ROWS = 1000
 MAX_CELL = 4096
 T = TypeVar("T")
-CONVERSION_COLUMNS = (
-    "The first line names the columns: orderId, value, and any of action (sale if missing), clickId, eventId, currency, voucher, "
-    "customerStatus, isTest, metadata.<name>."
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the first line of a CSV may name; `prefix` begins any number of further columns. `needs`, in words: what no row goes without."""
+
+    names: frozenset[str]
+    prefix: str
+    needs: str
+
+    @property
+    def listed(self) -> str:
+        return ", ".join([*sorted(self.names), f"{self.prefix}…"])
+
+    @property
+    def described(self) -> str:
+        return f"The first line names the columns, each once, of: {self.listed}. {self.needs}"
+
+
+CONVERSION_COLUMNS = Columns(
+    frozenset(("orderId", "action", "value", "clickId", "eventId", "currency", "voucher", "customerStatus", "isTest")),
+    "metadata.",
+    "A row needs orderId and value; without an action it is a sale.",
 )
-VALIDATION_COLUMNS = (
-    "The first line names the columns: conversionId, or orderId and action (sale if missing), and any of status, reason, amount, "
-    "line.<commission group>."
+VALIDATION_COLUMNS = Columns(
+    frozenset(("conversionId", "orderId", "action", "status", "reason", "amount")),
+    "line.",
+    "A row needs conversionId or orderId; without an action the order is a sale. What follows `line.` is a commission group.",
 )
 
 
@@ -64,30 +86,16 @@ def checked(rows: list[T]) -> list[T]:
 
 
 def conversion_rows(text: bytes) -> list[ServerBody | Refusal]:
-    """As CONVERSION_COLUMNS says. Raises Malformed where the first line does not read."""
-    return [_converted(_conversion(row), ServerBody) for row in _csv(text, _CONVERSION_COLUMNS, "metadata.")]
+    """Raises Malformed where the first line does not read."""
+    return [_converted(_conversion(row), ServerBody) for row in _csv(text, CONVERSION_COLUMNS)]
 
 
 def validation_rows(text: bytes) -> list[ValidationRow | Refusal]:
-    """As VALIDATION_COLUMNS says. Raises Malformed where the first line does not read."""
-    return [_converted(_validation(row), ValidationRow) for row in _csv(text, _VALIDATION_COLUMNS, "line.")]
+    """Raises Malformed where the first line does not read."""
+    return [_converted(_validation(row), ValidationRow) for row in _csv(text, VALIDATION_COLUMNS)]
 
 
-_CONVERSION_COLUMNS = {
-    "orderId",
-    "action",
-    "value",
-    "clickId",
-    "eventId",
-    "currency",
-    "voucher",
-    "customerStatus",
-    "isTest",
-}
-_VALIDATION_COLUMNS = {"conversionId", "orderId", "action", "status", "reason", "amount"}
-
-
-def _csv(text: bytes, columns: set[str], prefix: str) -> list[dict[str, str] | Refusal]:
+def _csv(text: bytes, columns: Columns) -> list[dict[str, str] | Refusal]:
     """Empty cells count as absent. Raises Malformed where the header does not read: then no row could."""
     try:
         lines = csv.reader(io.StringIO(text.decode("utf-8-sig"), newline=""), strict=True)
@@ -95,10 +103,13 @@ def _csv(text: bytes, columns: set[str], prefix: str) -> list[dict[str, str] | R
         rows = list(lines)
     except (UnicodeDecodeError, csv.Error) as error:
         raise Malformed("csv_malformed", f"The CSV cannot be read: {error}. Use UTF-8, commas and quotes.") from None
-    unknown = [name for name in header if name not in columns and not (name.startswith(prefix) and name != prefix)]
+    prefix = columns.prefix
+    unknown = [
+        name for name in header if name not in columns.names and not (name.startswith(prefix) and name != prefix)
+    ]
     if unknown or not header or len(set(header)) != len(header):
-        names = ", ".join([*sorted(columns), f"{prefix}…"])
-        raise Malformed("csv_header_invalid", f"The first line names each column once; the columns are {names}.")
+        said = f"The first line names each column once; the columns are {columns.listed}."
+        raise Malformed("csv_header_invalid", said)
     return [_cells(header, row) for row in rows if row]
 
 
@@ -113,7 +124,7 @@ def _cells(header: list[str], row: list[str]) -> dict[str, str] | Refusal:
 def _conversion(row: dict[str, str] | Refusal) -> dict[str, Any] | Refusal:
     if isinstance(row, Refusal):
         return row
-    made: dict[str, Any] = {name: cell for name, cell in row.items() if name in _CONVERSION_COLUMNS}
+    made: dict[str, Any] = {name: cell for name, cell in row.items() if name in CONVERSION_COLUMNS.names}
     if "value" in made:
         made["values"] = [made.pop("value")]
     if "isTest" in made:
@@ -128,7 +139,7 @@ def _conversion(row: dict[str, str] | Refusal) -> dict[str, Any] | Refusal:
 def _validation(row: dict[str, str] | Refusal) -> dict[str, Any] | Refusal:
     if isinstance(row, Refusal):
         return row
-    made: dict[str, Any] = {name: cell for name, cell in row.items() if name in _VALIDATION_COLUMNS}
+    made: dict[str, Any] = {name: cell for name, cell in row.items() if name in VALIDATION_COLUMNS.names}
     lines = {name.removeprefix("line."): cell for name, cell in row.items() if name.startswith("line.")}
     return {**made, "lines": lines} if lines else made
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.domain import rows
 from chalicelib.domain.report import Body, ServerBody
-from chalicelib.domain.rows import MAX_ROWS, ValidationRow
+from chalicelib.domain.rows import CONVERSION_COLUMNS, MAX_ROWS, VALIDATION_COLUMNS, ValidationRow
 from chalicelib.routes import bodies, shapes
 from chalicelib.settings import VERSION
 
@@ -135,7 +134,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ("server",),
         body=ConversionsBatch,
         body_types=(JSON, CSV),
-        csv=rows.CONVERSION_COLUMNS,
+        csv=CONVERSION_COLUMNS.described,
     ),
     ("GET", "/v1/conversions"): Operation(
         "Conversions, the newest first", _MERCHANT, {200: shapes.ConversionPage}, (422,), _READ, query=_FILTER
@@ -159,7 +158,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         ("server",),
         body=ValidationsBatch,
         body_types=(JSON, CSV),
-        csv=rows.VALIDATION_COLUMNS,
+        csv=VALIDATION_COLUMNS.described,
     ),
     ("POST", "/v1/erasures"): Operation(
         "Forget a person: the order's salt and metadata go, the totals stay",
