@@ -129,9 +129,11 @@ class Part:
             self.stop()
             raise
 
-    def wait_until_it_serves(self, port: int, ready: Callable[[], bool] = lambda: True) -> None:
+    def wait_until_it_serves(
+        self, port: int, ready: Callable[[], bool] = lambda: True, seconds: float = READY_SECONDS
+    ) -> None:
         """As `wait_until`, and only once the part itself listens on `port`: somebody who took the port before it would answer too."""
-        self.wait_until(lambda: _listens(self.process.pid, port) and ready())
+        self.wait_until(lambda: _listens(self.process.pid, port) and ready(), seconds)
 
     def stop(self) -> None:
         """Ends it, giving it the time to write down its state; kills it only when it does not end by

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 from ops.local.process import LOOPBACK, ROOT, Part, PartFailed, started_on_a_free_port
@@ -50,7 +49,7 @@ class LocalAws:
                 "LOG_LEVEL": "INFO",
             },
         )
-        part.wait_until(lambda: _listens(port), READY_SECONDS)
+        part.wait_until_it_serves(port, seconds=READY_SECONDS)
         return part
 
     @property
@@ -59,11 +58,3 @@ class LocalAws:
 
     def stop(self) -> None:
         self._part.stop()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=1).close()
-    except OSError:
-        return False
-    return True

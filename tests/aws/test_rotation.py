@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,16 +116,11 @@ class Rotated:
         return held.environment
 
     def wait_until_nothing_signs(self, command: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 120
-        while {self.at_once(name) for name, does in ACCESS.items() if does.signs and name != FOLLOWER} != {0}:
-            assert time.monotonic() < deadline and command.poll() is None, command.communicate()
-            time.sleep(0.2)
+        signing = [name for name, does in ACCESS.items() if does.signs and name != FOLLOWER]
+        wait_until(lambda: {self.at_once(name) for name in signing} == {0}, command)
 
     def wait_until_the_first_function_has(self, address: str, command: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 120
-        while self.environment(next(iter(ACCESS)))["SIGNER_ADDRESS"] != address:
-            assert time.monotonic() < deadline and command.poll() is None, command.communicate()
-            time.sleep(0.02)
+        wait_until(lambda: self.environment(next(iter(ACCESS)))["SIGNER_ADDRESS"] == address, command)
 
     def at_once(self, name: str) -> int | None:
         found = self.client("lambda").get_function_concurrency(FunctionName=self.names.function(name))
@@ -139,6 +134,14 @@ class Rotated:
     def policy(self, name: str) -> str:
         role = self.names.role(name)
         return json.dumps(self.client("iam").get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"])
+
+
+def wait_until(so: Callable[[], bool], command: subprocess.Popen[str]) -> None:
+    """While the command is at it."""
+    deadline = time.monotonic() + 120
+    while not so():
+        assert time.monotonic() < deadline and command.poll() is None, command.communicate()
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module", params=["kms", "keystore"])
