@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.domain import tag_revision
@@ -27,6 +28,7 @@ CONFIG: dict[str, Any] = {
     "consent": "granted",
     "cookieDomain": None,
 }
+Found = TypeVar("Found")
 
 # What shops' own scripts do to the browser's.
 BREAKAGE = {
@@ -83,7 +85,7 @@ class _Server(ThreadingHTTPServer):
 @dataclass
 class FaultBox:
     """`http://127.0.0.1:<port>`; `prefix` is a stage prefix. `answers` are the next answers of the conversion beacon (status, body or
-    text), then it answers as the box does. `reset` drops connections, `delay` waits before each answer."""
+    text), then it answers as the box does. `reset` drops connections, `delay` waits before each answer, `hold` until the test lets go."""
 
     prefix: str = ""
     config: dict[str, Any] = field(default_factory=lambda: dict(CONFIG))
@@ -92,6 +94,7 @@ class FaultBox:
     reset: set[str] = field(default_factory=set)
     """Kinds of request that get no answer: libs, config, beacon."""
     delay: dict[str, float] = field(default_factory=dict)
+    held: dict[str, threading.Event] = field(default_factory=dict)
     answers: list[tuple[int, Any]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
@@ -102,8 +105,18 @@ class FaultBox:
         self.url = f"http://127.0.0.1:{self._server.port}{self.prefix}"
 
     def stop(self) -> None:
+        self.let_go()
         self._server.shutdown()
         self._server.server_close()
+
+    def hold(self, *kinds: str) -> None:
+        """No request of these kinds is answered before `let_go`: what a test shows meanwhile depends on no clock."""
+        self.held = dict.fromkeys(kinds, threading.Event())
+
+    def let_go(self) -> None:
+        for held in self.held.values():
+            held.set()
+        self.held = {}
 
     def of(self, path: str, method: str | None = None) -> list[Seen]:
         return [one for one in list(self.seen) if path in one.path and method in (None, one.method)]
@@ -117,22 +130,25 @@ class FaultBox:
         """The distinct event ids that arrived."""
         return {one["eventId"] for one in self.conversions}
 
-    def wait(
-        self, count: int, path: str = "/v1/beacon/conversion", seconds: float = 10, method: str | None = None
-    ) -> list[Seen]:
+    def wait(self, count: int, path: str = "/v1/beacon/conversion", method: str | None = None) -> list[Seen]:
         """At least `count` requests to a path, in time."""
-        deadline = time.monotonic() + seconds
-        while len(found := self.of(path, method)) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} requests to {path}: {self.seen}"
-            time.sleep(0.01)
-        return found
+        return self._wait(lambda: self.of(path, method), lambda found: len(found) >= count)
 
-    def wait_events(self, count: int, seconds: float = 10) -> set[str]:
+    def wait_events(self, count: int) -> set[str]:
         """At least `count` distinct event ids, in time. A page that is left before it has read the answer sends its sale once more, so a
         number of requests says nothing about that of sales."""
-        deadline = time.monotonic() + seconds
-        while len(found := self.events) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} events: {self.seen}"
+        return self._wait(lambda: self.events, lambda found: len(found) >= count)
+
+    def wait_order(self, order_id: Any) -> None:
+        """A conversion with this order id, in time."""
+        self._wait(
+            lambda: [one["metadata"].get("orderId") for one in self.conversions], lambda found: order_id in found
+        )
+
+    def _wait(self, look: Callable[[], Found], enough: Callable[[Found], bool]) -> Found:
+        deadline = time.monotonic() + 10
+        while not enough(found := look()):
+            assert time.monotonic() < deadline, f"only {found} of {[(one.method, one.path) for one in self.seen]}"
             time.sleep(0.01)
         return found
 
@@ -178,6 +194,8 @@ class _BoxHandler(BaseHTTPRequestHandler):
         status, answer = box.answer_conversion(seen) if is_conversion else (404, {})
         box.seen.append(seen)
         time.sleep(box.delay.get(kind, 0))
+        if held := box.held.get(kind):
+            held.wait(60)
         if not self.path.startswith(box.prefix):
             self._send(404, "text/plain", "outside the stage")
         elif self.path.startswith(f"{box.prefix}/click/"):

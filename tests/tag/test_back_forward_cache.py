@@ -109,12 +109,13 @@ def test_what_was_not_answered_before_goes_after_the_restore(
 def test_a_sale_on_its_way_when_the_page_is_left_counts_once(
     page: Page, box: FaultBox, shop: Shop, snippet: str
 ) -> None:
-    box.delay = {"beacon": 0.5}
+    box.hold("beacon")
     page.goto(shop.page("/", snippet))
     page.wait_for_function("window.mtag && mtag.log")
     page.evaluate("mtag('sale', null, {orderId: 1}, ['1.00'])")
     leave(page, shop.page("/next", "<p>next</p>"))
     come_back(page)
+    box.let_go()
     page.wait_for_function(f"!{WAITING}")
     box.wait(2, method="POST")  # the call, and the beacon at leaving, whose answer nobody reads
     page.wait_for_timeout(300)  # for what should not come

@@ -111,7 +111,7 @@ def test_withdrawal_in_one_tab_binds_the_others(
 def know_no_mode(page: Page, context: BrowserContext, box: FaultBox) -> None:
     """As with a pinned tag, which carries no consent mode beside it, while the config is slow to come."""
     box.announce = False
-    box.delay = {"config": 5}
+    box.hold("config")
     cdp = context.new_cdp_session(page)
     cdp.send("Network.enable")
     cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
@@ -132,8 +132,8 @@ def test_a_no_is_not_lost_with_a_page_that_is_left_before_the_config_comes(
     if said != "before":
         page.evaluate("mtag('consent', 'denied')")
     box.announce = True
-    box.delay = {}
     page.goto(shop.page("/thanks", snippet + SALE))
+    box.let_go()
     page.wait_for_function("window.got")
     assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
     assert box.of("/v1/beacon") == []
@@ -225,4 +225,4 @@ def test_a_kept_click_proves_permission_before_the_config_comes(
     page.wait_for_function("document.cookie.includes('mtag=c1')")
     know_no_mode(page, context, box)
     page.goto(shop.page("/thanks", snippet + SALE))
-    assert box.wait(1, seconds=2)[0].json["clickId"] == "c1"
+    assert box.wait(1)[0].json["clickId"] == "c1"

@@ -151,18 +151,23 @@ def test_a_slow_box_does_not_delay_the_load_event(page: Page, box: FaultBox, sho
     wait = "new Promise(done => addEventListener('load', () => setTimeout(done)) || document.readyState == 'complete' && setTimeout(done))"
     without = shop.page("/without", "<p>hello</p>")
     with_tag = shop.page("/with", snippet + "<script>mtag('sale', null, {orderId: 1}, ['1.00'])</script><p>hello</p>")
-    box.delay = {"config": 3, "beacon": 3}
+    box.hold("config", "beacon")
     page.goto(with_tag)  # the tag is in the HTTP cache from here on, as on any page but a visitor's first
 
-    def fastest(url: str) -> float:
-        times = []
-        for _ in range(5):
-            page.goto(url)
-            page.evaluate(wait)
-            times.append(page.evaluate(timing))
-        return float(min(times))
+    times: list[tuple[float, float]] = []
 
-    assert fastest(with_tag) - fastest(without) < 50
+    def load(url: str) -> float:
+        page.goto(url)
+        page.evaluate(wait)
+        return float(page.evaluate(timing))
+
+    def slower() -> float:
+        return min(tagged for tagged, _ in times) - min(plain for _, plain in times)
+
+    # The best of both in turn: a machine that is busy with other things slows one load or the other by more than what is looked for.
+    while len(times) < 20 and (len(times) < 5 or slower() >= 50):
+        times.append((load(with_tag), load(without)))
+    assert slower() < 50
 
 
 def test_the_form_appended_after_load_does_not_delay_it_even_if_the_script_is_slow(
@@ -171,10 +176,10 @@ def test_the_form_appended_after_load_does_not_delay_it_even_if_the_script_is_sl
     guide = (Path(__file__).parents[2] / "docs" / "integration.md").read_text()
     form = next(line for line in guide.splitlines() if line.startswith("<script>addEventListener('load'"))
     snippet = f"<script>{STUB}</script>" + form.replace("https://box.example", box.url)
-    box.delay = {"libs": 3, "config": 3}
+    box.hold("libs", "config")
     page.goto(shop.page("/", snippet + "<script>mtag('sale', null, {orderId: 1}, ['1.00'])</script><p>hello</p>"))
-    loaded = page.evaluate("performance.timing.loadEventStart - performance.timing.navigationStart")
-    assert loaded < 2_000, "the script alone takes 3,000 ms"
+    assert page.evaluate("performance.timing.loadEventEnd") > 0, "the load event came while the script was still held"
+    box.let_go()
     box.wait(1)
     assert box.conversions[0]["metadata"] == {"orderId": 1}
 
@@ -217,7 +222,7 @@ def test_navigation_right_after_the_call_loses_no_sale(
 def test_a_page_left_before_the_answer_sends_it_by_beacon_as_well(
     page: Page, box: FaultBox, shop: Shop, snippet: str
 ) -> None:
-    box.delay = {"beacon": 0.5}
+    box.hold("beacon")
     page.goto(shop.page("/", snippet))
     page.wait_for_function("window.mtag && mtag.log")
     page.evaluate("mtag('sale', null, {orderId: 1}, ['1.00'])")

@@ -120,7 +120,7 @@ def test_navigation_right_after_the_call_loses_no_sale(tab: Tab, box: FaultBox, 
 def test_a_page_left_before_the_answer_sends_it_by_beacon_as_well(
     tab: Tab, box: FaultBox, shop: Shop, snippet: str
 ) -> None:
-    box.delay = {"beacon": 0.5}
+    box.hold("beacon")
     tab.open(shop.page("/", snippet))
     tab.evaluate("mtag('sale', null, {orderId: 1}, ['1.00'])")
     tab.open(shop.page("/next", "<p>next</p>"))
