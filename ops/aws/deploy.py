@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from chalicelib.settings import VERSION
 from ops.aws import gateway, releases, secrets
@@ -102,42 +103,50 @@ class Many:
     """How far `--all` has come, kept in a file, so that a broken run goes on where it was."""
 
     file: Path
+    wanted: str
+    """What is deployed (version and configs), as a fingerprint."""
     done: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    _writing: Lock = field(default_factory=Lock, repr=False)
 
     @classmethod
     def resumed(cls, file: Path, wanted: str) -> Many:
-        """What an earlier run for the same `wanted` (version and configs) left; nothing of any other."""
+        """What an earlier run for the same `wanted` left; nothing of any other."""
         if not file.exists():
-            return cls(file)
+            return cls(file, wanted)
         held = json.loads(file.read_text())
-        return cls(file, done=held["done"]) if held.get("wanted") == wanted else cls(file)
+        return cls(file, wanted, done=held["done"]) if held.get("wanted") == wanted else cls(file, wanted)
 
-    def keep(self, wanted: str) -> None:
-        write(self.file, json.dumps({"wanted": wanted, "done": self.done, "failed": self.failed}, indent=1) + "\n")
+    def keep(self, merchant: str, *, done: str | None = None, failed: str | None = None) -> None:
+        """What became of one box: on disk when this returns."""
+        with self._writing:
+            if done is not None:
+                self.done[merchant] = done
+            if failed is not None:
+                self.failed[merchant] = failed
+            held = {"wanted": self.wanted, "done": self.done, "failed": self.failed}
+            write(self.file, json.dumps(held, indent=1) + "\n")
 
 
 def deploy_many(
-    merchants: Sequence[str],
-    one: Callable[[str], Deployed],
-    at_once: int,
-    progress: Many,
-    wanted: str,
-    say: Say,
+    merchants: Sequence[str], one: Callable[[str], Deployed], at_once: int, progress: Many, say: Say
 ) -> Many:
     """Each of `merchants` not yet done, `at_once` at a time; a failure of one stops none of the others."""
+
+    def bring(merchant: str) -> None:
+        # By the thread that brought it, before it begins with another: a run that is killed then has kept all that is done.
+        try:
+            progress.keep(merchant, done=one(merchant).config_hash)
+        except Exception as error:  # noqa: BLE001 - each box stands alone, whatever befell this one
+            progress.keep(merchant, failed=str(getattr(error, "message", error)))
+        say(f"{len(progress.done)} of {len(merchants)} deployed, {len(progress.failed)} failed")
+
     left = [merchant for merchant in merchants if merchant not in progress.done]
     with ThreadPoolExecutor(max(1, at_once)) as pool:
-        running = {pool.submit(one, merchant): merchant for merchant in left}
+        running = [pool.submit(bring, merchant) for merchant in left]
         try:
             for future in as_completed(running):
-                merchant = running[future]
-                try:
-                    progress.done[merchant] = future.result().config_hash
-                except Exception as error:  # noqa: BLE001 - each box stands alone, whatever befell this one
-                    progress.failed[merchant] = str(getattr(error, "message", error))
-                progress.keep(wanted)
-                say(f"{len(progress.done)} of {len(merchants)} deployed, {len(progress.failed)} failed")
+                future.result()
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)  # those at work end, no further one begins
             raise

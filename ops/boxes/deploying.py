@@ -127,8 +127,7 @@ def _many(
     from ops.aws.deploy import Deployed, Many, deploy_many
     from ops.aws.deploy import deploy as bring
 
-    wanted = _fingerprint(project, chosen)
-    progress = Many.resumed(project.chalice / "deploying.json", wanted)
+    progress = Many.resumed(project.chalice / "deploying.json", _fingerprint(project, chosen))
     if progress.done:
         say(f"going on: {len(progress.done)} of {len(chosen)} were done before")
 
@@ -137,9 +136,8 @@ def _many(
         return bring(Project(project.root), merchant, say, rpc_urls=rpc_urls)
 
     if canary is not None and canary not in progress.done:
-        progress.done[canary] = one(canary).config_hash
-        progress.keep(wanted)
-    deploy_many(chosen, one, at_once, progress, wanted, say)
+        progress.keep(canary, done=one(canary).config_hash)
+    deploy_many(chosen, one, at_once, progress, say)
     if not progress.failed:
         progress.file.unlink(missing_ok=True)
     answer = {"done": progress.done, "failed": progress.failed}

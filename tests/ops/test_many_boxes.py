@@ -27,7 +27,7 @@ from ops.aws.smoke import config_hash
 from ops.aws.stack import Say
 from ops.boxes.new import create_many
 from ops.boxes.output import Failed
-from ops.boxes.project import Project
+from ops.boxes.project import Project, write
 from ops.cli import main
 from ops.local.process import ROOT
 
@@ -189,6 +189,25 @@ def test_a_run_that_was_killed_goes_on_where_it_was(operated: Operated) -> None:
     operated.ended_while_at("hooli", signal.SIGKILL, hooli="hangs")
     code, _, _ = operated.run("deploy", "--all", "--at-once", "1")
     assert (code, operated.begun) == (0, ["hooli", "initech"])
+
+
+def test_what_is_done_is_kept_before_the_next_box_is_begun(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the disk: whenever the run is killed, no box that was done is brought again."""
+
+    def slowly(path: Path, text: str) -> None:
+        time.sleep(0.2)
+        write(path, text)
+        with operated.log.open("a") as file:
+            file.write("kept\n")
+
+    monkeypatch.setattr("ops.aws.deploy.write", slowly)
+    operated.run("deploy", "--all", "--at-once", "1", hooli="fails")
+    assert operated.lines == [
+        *("begin acme", "end acme", "kept"),
+        *("begin globex", "end globex", "kept"),
+        *("begin hooli", "kept"),
+        *("begin initech", "end initech", "kept"),
+    ]
 
 
 def test_after_an_interrupt_no_further_box_is_begun(operated: Operated) -> None:
