@@ -16,6 +16,13 @@ UNNAMED = """() => [...document.querySelectorAll('button, a[href], input, select
   .filter(node => !(node.getAttribute('aria-label') || node.labels?.length || node.textContent.trim()))
   .map(node => node.outerHTML.slice(0, 120))"""
 
+# What lies on top of what, and what a row hides behind its right edge.
+COVERED = """() => {
+  const [list, detail] = ['.column', '#detail'].map(one => document.querySelector(one).getBoundingClientRect());
+  const rows = document.querySelector('#list');
+  return [innerWidth > 1200 && list.right > detail.left, rows.scrollWidth > rows.clientWidth];
+}"""
+
 # Contrast of each visible text against what is painted behind it, as WCAG 2 computes it.
 FAINT = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
@@ -66,6 +73,14 @@ def test_everything_has_a_name_and_contrast_and_fits_the_screen(
             expect(page.locator("#detail h2")).to_be_visible()
         elif place == "the detail":
             page.locator("[data-action=reject]").click()
+
+
+@pytest.mark.parametrize("width", [1120, 1210, 1280, 1366, 1920])
+def test_no_part_of_the_list_is_covered_or_cut_at_any_window(box: RunningBox, visit: Visit, width: int) -> None:
+    made = order(box, order_id=f"a-long-order-number-without-any-break-{width}-000000000000000000000000")
+    page = visit(box, width=width)
+    expect(row(page, made["conversionId"]).locator(".c-network")).to_have_text("Confirmed")
+    assert page.evaluate(COVERED) == [False, False]
 
 
 def test_the_keyboard_alone_is_enough(box: RunningBox, visit: Visit) -> None:

@@ -27,7 +27,7 @@ export const decisions = () => taken;
 export const isMoving = () => [open?.conversion?.network, open?.conversion?.network.change].some((at) => at && ON_ITS_WAY.includes(at.state));
 
 /** On a narrow screen the detail covers the rest, which then must not take the focus. */
-const NARROW = matchMedia('(max-width: 1100px)');
+const NARROW = matchMedia('(max-width: 1200px)');
 const shield = () => { document.querySelector('.column').inert = NARROW.matches && open !== null; };
 NARROW.addEventListener('change', shield);
 
