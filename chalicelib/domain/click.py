@@ -1,6 +1,7 @@
 """A click: who sent the shopper, under which agreement, when."""
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+import string
+from urllib.parse import quote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -24,16 +25,33 @@ class Click(Struct, rename="camel", frozen=True, kw_only=True):
     """Likewise for what the proof does not show (the sub id)."""
 
 
+MAX_SUB_ID = 128
+
+
+def readable_sub_id(said: str | None) -> str | None:
+    """The publisher's note as it is kept: what is not printable left away, at most 128 characters. It is the publisher's own, and no reason
+    to keep a shopper from the shop."""
+    kept = "".join(one for one in said or "" if one.isprintable())
+    return kept[:MAX_SUB_ID] or None
+
+
 def landing_url(config: Config, deep_link: str | None) -> str:
     """Where the redirect leads: the landing page, or the deep link if its host is the merchant's.
 
     Raises Malformed, never redirects elsewhere.
     """
     target = deep_link or config.site.landing_page
-    parts = urlsplit(target)
-    if parts.scheme not in ("http", "https") or parts.netloc.lower() not in config.site.hosts or "\\" in target:
+    if not _leads_to(config, target):
         raise Malformed("url_not_allowed", "The url leads to a host that is not in the merchant's config.")
     return _with_query(target, dict(config.site.parameters))
+
+
+def _leads_to(config: Config, url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc.lower() in config.site.hosts and "\\" not in url
 
 
 def with_click(url: str, config: Config, click_id: str) -> str:
@@ -58,6 +76,9 @@ def lies_under(host: str, domain: str) -> bool:
 
 
 def _with_query(url: str, parameters: dict[str, str]) -> str:
+    """The rest of the query stays as it was written: shops read `?flag` and `?flag=` differently. What a header cannot carry is escaped, as
+    a browser would."""
     parts = urlsplit(url)
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in parameters]
-    return urlunsplit(parts._replace(path=parts.path or "/", query=urlencode([*kept, *parameters.items()])))
+    kept = [one for one in parts.query.split("&") if one and unquote_plus(one.partition("=")[0]) not in parameters]
+    query = "&".join([*kept, *([urlencode(parameters)] if parameters else [])])
+    return quote(urlunsplit(parts._replace(path=parts.path or "/", query=query)), safe=string.punctuation)

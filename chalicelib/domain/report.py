@@ -16,6 +16,10 @@ Source = Literal["tag", "signed-tag", "server"]
 T = TypeVar("T")
 
 PRINTABLE_ASCII = r"[\x20-\x7e]{1,128}"
+PRINTABLE = r"[^\x00-\x1f\x7f\ufffd]"
+"""U+FFFD stands where bytes were no UTF-8: two orders that differed in them would look like one."""
+FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+"""A yes or no as a query or a CSV says it."""
 UNREADABLE_CLICK = "unreadable"
 """Stands for a click id that is none. The box makes ids of 24 characters."""
 MAX_METADATA_BYTES = 2048
@@ -117,7 +121,8 @@ def read_query(query: dict[str, str], values: list[str]) -> Body:
     }
     body: dict[str, Any] = {name: value for name, value in query.items() if name in fields}
     body["values"] = values
-    body["isTest"] = query.get("isTest") in ("1", "true")
+    said = query.get("isTest", "")
+    body["isTest"] = FLAGS.get(said.lower(), said)
     body["metadata"] = {name: value for name, value in query.items() if name not in fields}
     try:
         return convert(body, Body)
@@ -133,7 +138,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         body.order_id or _order_id_in(metadata, config),
         "orderId",
         "order_id_invalid",
-        r"[^\x00-\x1f\x7f]{1,128}",
+        PRINTABLE + "{1,128}",
     )
     event_id = _identifier(body.event_id, "eventId", "event_id_invalid", PRINTABLE_ASCII)
     if source == "server" and not body.order_id:
@@ -162,7 +167,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         original=original,
         rate=rate,
         click_id=_click_id(body.click_id),
-        voucher=_identifier(body.voucher or None, "voucher", "voucher_invalid", r"[^\x00-\x1f\x7f]{1,60}"),
+        voucher=_identifier(body.voucher or None, "voucher", "voucher_invalid", PRINTABLE + "{1,60}"),
         customer_status=body.customer_status,
         items=tuple(body.items or ()),
         metadata=metadata,
@@ -184,7 +189,8 @@ def _identifier(value: str | None, name: str, code: str, pattern: str) -> str | 
     if not re.fullmatch(pattern, value, re.ASCII):
         raise Unprocessable(
             code,
-            f"{name} has 1-128 printable characters" + (", ASCII alone." if pattern == PRINTABLE_ASCII else "."),
+            f"{name} has 1-128 printable characters"
+            + (", ASCII alone." if pattern == PRINTABLE_ASCII else ", sent as UTF-8."),
         )
     return value
 

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.domain.decoding import convert, decode
 from chalicelib.domain.errors import Malformed, Refusal, TooLarge, Unprocessable
-from chalicelib.domain.report import ServerBody
+from chalicelib.domain.report import FLAGS, ServerBody
 
 MAX_ROWS = 1000
 MAX_CELL = 4096
@@ -128,7 +128,7 @@ def _conversion(row: dict[str, str] | Refusal) -> dict[str, Any] | Refusal:
     if "value" in made:
         made["values"] = [made.pop("value")]
     if "isTest" in made:
-        made["isTest"] = made["isTest"].lower() in ("1", "true", "yes")
+        made["isTest"] = FLAGS.get(made["isTest"].lower(), made["isTest"])
     made["metadata"] = {
         name.removeprefix("metadata."): cell for name, cell in row.items() if name.startswith("metadata.")
     }

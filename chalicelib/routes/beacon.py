@@ -4,7 +4,8 @@ from typing import Any
 
 from chalice.app import Request, Response
 
-from chalicelib.routes.http import Routes, answer, body_of, check_origin, query_of
+from chalicelib.routes import problems
+from chalicelib.routes.http import Routes, answer, body_of, check_origin, count_address, query_of
 from chalicelib.routes.problems import Headers
 
 beacon = Routes(__name__)
@@ -40,7 +41,7 @@ def preflight(_: Request) -> Response:
     return Response("", status_code=204, headers={"Access-Control-Allow-Methods": "POST"})
 
 
-@beacon.route("/v1/beacon/conversion.gif", methods=["GET"])
+@beacon.route("/v1/beacon/conversion.gif", methods=["GET"], limited=False)
 def beacon_image(request: Request) -> Response:
     """The form without JavaScript: whatever happens, an image. SVG text, for the gateway picks binary by the first Accept type."""
     from chalicelib.domain.errors import Refusal
@@ -48,6 +49,7 @@ def beacon_image(request: Request) -> Response:
 
     headers: Headers = {"Content-Type": "image/svg+xml", "Cache-Control": "no-store"}
     try:
+        count_address(request)
         check_origin(request)
         query = query_of(request)
         # The tag's last way out, where a page may not connect: the JSON of the other beacon as one parameter.
@@ -57,6 +59,9 @@ def beacon_image(request: Request) -> Response:
         headers["X-Conversion-Status"] = str(received.status_code)
     except Refusal as refusal:
         headers["X-Conversion-Code"] = refusal.code
+    except Exception as error:  # noqa: BLE001 - whatever happens, an image
+        problems.broken(error)
+        headers["X-Conversion-Code"] = "internal"
     return Response(PIXEL, headers=headers)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.domain.errors import Forbidden, Malformed, Refusal, TooLarge
+from chalicelib.domain.errors import Forbidden, Malformed, NotFound, Refusal, TooLarge
 from chalicelib.routes import problems
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ RATE_LIMIT = "rateLimit"
 """Where a request's context keeps what is left of its limit, for the answer's headers."""
 MAX_BODY_BYTES = 64 * 1024
 """Of a single report; batches have their own limit."""
+MAX_ID = 256
+"""Characters of an id in a path, more than any has: the table refuses keys of more than 1,024 bytes."""
 
 
 class Routes(Blueprint):
@@ -47,7 +49,9 @@ class Routes(Blueprint):
 def _answered(view: View, request: Request, path_parameters: dict[str, str], limited: bool) -> Response:
     try:
         if limited:
-            _count_address(request)
+            count_address(request)
+        if any(len(value) > MAX_ID for value in path_parameters.values()):
+            raise NotFound("not_found", "Nothing has an id as long as this.")
         return view(request, **path_parameters)
     except Refusal as refusal:
         return problems.refused(refusal)
@@ -55,7 +59,7 @@ def _answered(view: View, request: Request, path_parameters: dict[str, str], lim
         return problems.broken(error)
 
 
-def _count_address(request: Request) -> None:
+def count_address(request: Request) -> None:
     """The address that API Gateway saw, never what a header claims. Raises TooMany."""
     from chalicelib.bootstrap import box
     from chalicelib.services import limits

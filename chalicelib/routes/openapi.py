@@ -68,11 +68,31 @@ QUERY: dict[str, tuple[Schema, str]] = {
     "clickId": ({"type": "string"}, ""),
     "currency": ({"type": "string"}, "ISO 4217"),
     "voucher": ({"type": "string"}, ""),
+    "customerStatus": ({"enum": ["new", "existing"]}, "for agreements that pay for new customers alone"),
     "isTest": ({"type": "string"}, "1 for a test"),
+    "body": (
+        {"type": "string"},
+        "the JSON beacon's whole body, instead of all the others, which are metadata where not named here",
+    ),
     "signature": ({"type": "string"}, "of signed page data"),
     "url": ({"type": "string"}, "a deep link into the merchant's site"),
-    "subId": ({"type": "string", "maxLength": 128}, "the publisher's own note of where the link stood"),
+    "subId": (
+        {"type": "string", "maxLength": 128},
+        "the publisher's own note of where the link stood; the rest is cut off",
+    ),
 }
+HEADERS: dict[str, tuple[Schema, str]] = {
+    "Location": ({"type": "string"}, "where it is"),
+    "Link": ({"type": "string"}, 'rel="next": the rest, relative; missing on the last page'),
+    "Retry-After": ({"type": "integer"}, "seconds"),
+    "RateLimit-Limit": ({"type": "integer"}, "calls a minute; missing where nothing is limited"),
+    "RateLimit-Remaining": ({"type": "integer"}, "calls left in this minute"),
+    "RateLimit-Reset": ({"type": "integer"}, "seconds until the next"),
+    "X-Conversion-Status": ({"type": "integer"}, "what the JSON beacon would have answered"),
+    "X-Conversion-Code": ({"type": "string"}, "of a refusal"),
+}
+_RATE = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+_ALWAYS_THERE = ("Location",)
 _PATHS = {
     "conversion_id": "the conversion's id",
     "click_id": "the click's id",
@@ -97,8 +117,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "The same without JavaScript: an image, whatever happens",
         _REPORTS,
         {200: "image/svg+xml"},
-        (429,),
-        query=("action", "values", "orderId", "eventId", "clickId", "currency", "voucher", "isTest", "signature"),
+        query=(
+            *("action", "values", "orderId", "eventId", "clickId", "currency", "voucher", "customerStatus"),
+            *("isTest", "signature", "body"),
+        ),
+        headers={200: ("X-Conversion-Status", "X-Conversion-Code")},
     ),
     ("POST", "/v1/beacon/click"): Operation(
         "A click of a link straight to the shop",
@@ -112,8 +135,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "A publisher's link: stores the click and sends the shopper on",
         _REPORTS,
         {302: None},
-        (400, 422, 429),
+        (400, 429),
         query=("url", "subId"),
+        headers={302: ("Location",)},
     ),
     ("GET", "/v1/config"): Operation("The public part of the integration config", _REPORTS, {200: shapes.PublicConfig}),
     ("GET", "/v1/config/schema"): Operation("The JSON Schema of integration configs", _REPORTS, {200: dict[str, Any]}),
@@ -193,20 +217,21 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         {200: CSV},
         (422,),
         _READ,
-        query=("status", "publisherId", "from", "to", "cursor"),
+        query=("status", "publisherId", "from", "to", "orderId", "cursor"),
+        headers={200: ("Link",)},
     ),
     ("GET", "/v1/statements/{month}"): Operation(
         "What became payable in a month, by publisher",
         _FIGURES,
         {200: shapes.Statement},
         (422,),
-        ("readonly", "publisher"),
+        _READ,
     ),
     ("GET", "/v1/postbacks"): Operation(
         "The publisher's postbacks",
         _POSTBACKS,
         {200: shapes.PostbackList},
-        (422,),
+        (404, 422),
         ("publisher",),
         query=("publisherId",),
     ),
@@ -310,7 +335,7 @@ def _components() -> _Components:
 
 def _operation(method: str, path: str, operation: Operation, components: _Components) -> Schema:
     answers: Schema = {
-        str(status): _answer(shape, components, operation.headers.get(status, ()))
+        str(status): _answer(shape, components, (*operation.headers.get(status, ()), *_RATE))
         for status, shape in operation.answers.items()
     }
     refusals = {*operation.problems, *((401, 403, 429) if operation.scopes else ()), *((404,) if "{" in path else ())}
@@ -320,6 +345,8 @@ def _operation(method: str, path: str, operation: Operation, components: _Compon
             answers[str(status)]["content"] |= content
         else:
             answers[str(status)] = {"description": "Refused; `code` says why", "content": content}
+            if status == 429:
+                answers["429"]["headers"] = _headers(("Retry-After", *_RATE))
     made: Schema = {
         "operationId": _operation_id(method, path),
         "summary": operation.summary,
@@ -342,14 +369,19 @@ def _request_content(operation: Operation, components: _Components) -> Schema:
 
 
 def _answer(shape: Any, components: _Components, headers: tuple[str, ...]) -> Schema:
-    made: Schema = {"description": "Done"}
-    if headers:
-        made["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in headers}
+    made: Schema = {"description": "Done", "headers": _headers(headers)}
     if isinstance(shape, str):
         made["content"] = {shape: {"schema": {"type": "string"}}}
     elif shape is not None:
         made["content"] = {JSON: {"schema": components.of.get(shape, {"type": "object"})}}
     return made
+
+
+def _headers(names: tuple[str, ...]) -> Schema:
+    return {
+        name: {"required": name in _ALWAYS_THERE, "description": HEADERS[name][1], "schema": HEADERS[name][0]}
+        for name in names
+    }
 
 
 def _parameters(path: str, operation: Operation) -> list[Schema]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from chalice.app import DynamoDBEvent, Rate, Request, Response
 
-from chalicelib.routes.http import Routes, answer, body_of, caller_of, query_of
+from chalicelib.routes.http import MAX_ID, Routes, answer, body_of, caller_of, query_of
 from chalicelib.settings import settings
 
 postbacks = Routes(__name__)
@@ -92,12 +92,16 @@ def replay(request: Request, postback_id: str) -> Response:
 
 def _publisher(request: Request) -> str:
     """Whose postbacks: the key's own publisher, or for an admin's key the one that the query names."""
-    from chalicelib.domain.errors import Unprocessable
+    from chalicelib.domain.errors import Forbidden, NotFound, Unprocessable
 
     caller = caller_of(request, "publisher")
+    if caller.publisher_id is None and "admin" not in caller.scopes:
+        raise Forbidden("scope_not_alone", "This key has other scopes beside its publisher's; use one that has not.")
     publisher = caller.publisher_id or query_of(request).get("publisherId")
     if not publisher:
         raise Unprocessable("publisher_missing", "With an admin's key name the publisher: ?publisherId=….")
+    if len(publisher) > MAX_ID:
+        raise NotFound("publisher_unknown", "No publisher has an id as long as this.")
     return publisher
 
 

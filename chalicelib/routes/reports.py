@@ -45,5 +45,5 @@ def statement(request: Request, month: str) -> Response:
     from chalicelib.bootstrap import box
     from chalicelib.services import statements
 
-    caller = caller_of(request, "readonly", "publisher")
+    caller = caller_of(request, "readonly", "server", "publisher")
     return answer(statements.statement(box(), month, caller.publisher_id))

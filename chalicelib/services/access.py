@@ -27,10 +27,14 @@ class Caller:
 
 
 def create_key(box: Box, name: str, *scopes: str) -> str:
-    """A new key of the form box_ and 32 letters and digits. Scopes: admin, server, readonly or publisher:<id>. Raises Unprocessable."""
+    """A new key of the form box_ and 32 letters and digits. Scopes: admin, server, readonly, or publisher:<id> alone: beside another
+    it would no longer keep its holder to the own rows. Raises Unprocessable."""
     for scope in scopes:
-        if scope not in SCOPES and not scope.startswith("publisher:"):
+        kind, _, publisher = scope.partition(":")
+        if scope not in SCOPES and not (kind == "publisher" and publisher):
             raise Unprocessable("scope_unknown", f"Scopes are {', '.join(SCOPES)} and publisher:<id>.")
+    if len(set(scopes)) > 1 and any(scope.startswith("publisher:") for scope in scopes):
+        raise Unprocessable("scope_not_alone", "A publisher's key has that one scope; make another key for the rest.")
     key = "box_" + "".join(secrets.choice(_ALPHABET) for _ in range(32))
     box.keys.create(key_hash(key), name, frozenset(scopes), box.now())
     return key

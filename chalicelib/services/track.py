@@ -10,7 +10,7 @@ from chalicelib.adapters.stores.item import Exists, Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain import conversion as conversions
 from chalicelib.domain.attribution import Attribution, Voucher, attribute
-from chalicelib.domain.click import Click, landing_url, with_click
+from chalicelib.domain.click import Click, landing_url, readable_sub_id, with_click
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
 from chalicelib.domain.outbox import next_operation
@@ -108,8 +108,6 @@ def _store_click(box: Box, publisher_id: str, sub_id: str | None) -> Click | Non
     publisher = box.publishers.get(publisher_id)
     if publisher is None or publisher.link is None:
         return None
-    if sub_id is not None and (len(sub_id) > 128 or not sub_id.isprintable()):
-        raise Unprocessable("sub_id_invalid", "subId has at most 128 printable characters.")
     now = box.now()
     made = Click(
         click_id=base64.b32encode(secrets.token_bytes(15)).decode().lower(),
@@ -117,7 +115,7 @@ def _store_click(box: Box, publisher_id: str, sub_id: str | None) -> Click | Non
         agreement_id=publisher.link.agreement_id,
         clicked_at=now,
         attributable_until=now + publisher.link.attribution_window_days * DAY_MS,
-        sub_id=sub_id or None,
+        sub_id=readable_sub_id(sub_id),
         salt=secrets.token_hex(32),
         private_salt=secrets.token_hex(32),
     )

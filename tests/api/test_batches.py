@@ -77,9 +77,10 @@ def test_csv_rows_mean_the_same(desk: Desk) -> None:
         f"{desk.order_id()},1.00,,,true\r\n"
         "short,row\r\n"
         f'{desk.order_id()},"12,50",,,\r\n'
+        f"{desk.order_id()},1.00,,,maybe\r\n"
     )
     rows = rows_of(raw(desk, "/v1/conversions/batch", text.encode(), "text/csv; charset=utf-8"))
-    assert [row["code"] for row in rows] == [202, 202, 400, 422]
+    assert [row["code"] for row in rows] == [202, 202, 400, 422, 400]
     held = desk.held(rows[0]["conversionId"])
     assert (held["amount"], held["orderId"], held["metadata"]) == ("12.50", order_id, {"shelf": 'a "quoted", one'})
     assert (held["clickId"], held["attributed"]) == (click_id, True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.errors import Unprocessable
 from chalicelib.routes.openapi import OPERATIONS
 from chalicelib.services.access import create_key, key_hash
 from tests.api.conftest import Desk
@@ -114,6 +115,21 @@ def test_a_publishers_key_that_asks_for_anothers_rows_is_told_so(desk: Desk, min
 def test_an_order_of_another_publisher_is_not_found_by_its_number(desk: Desk, mine: dict[str, str]) -> None:
     stranger = desk.publisher_key("stranger")
     assert desk.ask("GET", f"/v1/conversions?orderId={mine['order_id']}", key=stranger).json["conversions"] == []
+
+
+@pytest.mark.parametrize(
+    "scopes",
+    [("readonly", "publisher:one"), ("publisher:one", "publisher:two"), ("publisher:",), ("publisher",), ("owner",)],
+)
+def test_a_publishers_key_has_that_one_scope(desk: Desk, scopes: tuple[str, ...]) -> None:
+    with pytest.raises(Unprocessable):
+        create_key(desk.inside, "odd", *scopes)
+
+
+def test_a_key_of_before_with_more_scopes_names_no_other_publisher(desk: Desk) -> None:
+    desk.inside.keys.create(key_hash("box_old"), "old", frozenset(("readonly", "publisher:other")), desk.inside.now())
+    answer = desk.ask("GET", "/v1/postbacks?publisherId=demo-publisher", key="box_old")
+    assert (answer.status, answer.json["code"]) == (403, "scope_not_alone")
 
 
 def test_a_key_is_kept_as_its_hash_alone_and_shows_its_last_use(desk: Desk) -> None:

@@ -34,6 +34,7 @@ BAD_VALUES = [
     ({"orderId": 7}, 400, "body_invalid"),
     ({"orderId": "x" * 129}, 422, "order_id_invalid"),
     ({"orderId": "a\u0000b"}, 422, "order_id_invalid"),
+    ({"orderId": "r\ufffd1"}, 422, "order_id_invalid"),
     ({"currency": "eur"}, 422, "currency_invalid"),
     ({"currency": "XTS"}, 422, "currency_not_accepted"),
     ({"eventId": "zwei W\u00f6rter"}, 422, "event_id_invalid"),
@@ -170,3 +171,58 @@ def test_the_image_is_an_image_whatever_happens(desk: Desk) -> None:
 def test_the_image_stores_nothing_without_an_order_or_event_id(desk: Desk) -> None:
     answer = desk.ask("GET", "/v1/beacon/conversion.gif?action=sale&values=1.00")
     assert answer.headers["X-Conversion-Code"] == "order_id_missing"
+
+
+LONG = "x" * 3000
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/receipts/{}"),
+        ("GET", "/v1/clicks/{}/proof"),
+        ("GET", "/click/{}"),
+        ("GET", "/v1/conversions/{}"),
+        ("PATCH", "/v1/conversions/{}"),
+        ("GET", "/v1/postbacks/{}?publisherId=demo-publisher"),
+        ("DELETE", "/v1/postbacks/{}?publisherId=demo-publisher"),
+    ],
+)
+def test_an_id_longer_than_any_is_not_found(desk: Desk, method: str, path: str) -> None:
+    body = {"status": "approved"} if method == "PATCH" else None
+    check(desk.ask(method, path.format(LONG), body, key="admin"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/conversions?publisherId={}"),
+        ("GET", "/v1/conversions?orderId={}"),
+        ("GET", "/v1/conversions?cursor={}"),
+        ("GET", "/v1/stats?publisherId={}"),
+        ("GET", "/v1/export/conversions.csv?publisherId={}"),
+        ("GET", "/v1/postbacks?publisherId={}"),
+        ("POST", "/v1/postbacks?publisherId={}"),
+    ],
+)
+@pytest.mark.parametrize("said", [LONG, quote("\u20ac" * 700)])
+def test_a_filter_longer_than_any_id_is_no_mistake_of_ours(desk: Desk, method: str, path: str, said: str) -> None:
+    body = {"url": "https://example.com/"} if method == "POST" else None
+    assert desk.ask(method, path.format(said), body, key="admin").status < 500
+
+
+def test_a_link_with_an_unreadable_address_or_note_is_told_or_followed_but_never_fails(desk: Desk) -> None:
+    check(desk.ask("GET", "/click/demo-publisher?url=http://["), 400, "url_not_allowed")
+    for sub_id in ("x" * 200, "a%0ab"):
+        answer = desk.ask("GET", f"/click/demo-publisher?subId={sub_id}")
+        assert (answer.status, "clickId=" in answer.headers["Location"]) == (302, True)
+    deep_link = desk.box.line["shop"] + "/\u20ac/\xfc"
+    answer = desk.ask("GET", f"/click/demo-publisher?url={quote(deep_link, safe='')}")
+    assert answer.status == 302
+    assert "/%E2%82%AC/%C3%BC?" in answer.headers["Location"]
+
+
+def test_order_numbers_that_were_no_utf8_are_refused_rather_than_taken_for_each_other(desk: Desk) -> None:
+    rows = b"orderId,value\nr\xe9,9.00\nr\xe8,9.00\n"
+    answer = raw(desk, "/v1/conversions/batch", rows, "text/csv")
+    assert [row["error"]["code"] for row in answer.json["results"]] == ["order_id_invalid"] * 2

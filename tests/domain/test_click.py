@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.domain.click import Click, cookie_of, landing_url, with_click
+from chalicelib.domain.click import Click, cookie_of, landing_url, readable_sub_id, with_click
 from chalicelib.domain.errors import Malformed
 from tests.domain.orders import demo_config
 
@@ -24,6 +24,29 @@ def test_a_click_id_that_is_there_already_is_replaced() -> None:
 
 
 @pytest.mark.parametrize(
+    ("link", "landed"),
+    [
+        ("/a?flag&b=&c=%20+d", "/a?flag&b=&c=%20+d&"),
+        ("/\u20ac/\xfc?q=\xe9 x#\xf6", "/%E2%82%AC/%C3%BC?q=%C3%A9%20x&"),
+        ("/%E2%82%AC?a=%26&&utm_source=mine", "/%E2%82%AC?a=%26&"),
+        ("", "/?"),
+    ],
+)
+def test_a_deep_link_stays_as_it_was_written_and_fits_into_a_header(link: str, landed: str) -> None:
+    target = with_click(landing_url(demo_config(), SHOP + link), demo_config(), "abc")
+    assert target.partition("#")[0] == f"{SHOP}{landed}utm_source=affiliate&clickId=abc"
+    assert target.isascii() and " " not in target
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("mail", "mail"), ("a\nb\x00", "ab"), ("x" * 200, "x" * 128), ("\n", None), ("", None), (None, None)],
+)
+def test_a_sub_id_is_kept_as_far_as_it_can_be_read(said: str | None, kept: str | None) -> None:
+    assert readable_sub_id(said) == kept
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://evil.example/",
@@ -35,6 +58,8 @@ def test_a_click_id_that_is_there_already_is_replaced() -> None:
         "/relative",
         "http://127.0.0.1:8802/",
         f"{SHOP}\\@evil.example",
+        "http://[",
+        "http://[::1",
         "",
     ],
 )
