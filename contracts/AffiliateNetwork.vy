@@ -27,14 +27,14 @@ struct Rule:
 struct Agreement:
     merchant: address
     publisher: address
-    currency: String[3]  # ISO 4217
+    currency: String[3]  # ISO 4217: three of A-Z
     windowDays: uint16  # attribution window
     validationDays: uint16  # from the recording block to the due date
     lockDays: uint16  # from the recording block to the lock
     silenceApprovesAll: bool  # False: silence approves verified conversions only
     hosted: bool  # one box holds the publisher's key as well as the merchant's
     version: uint32
-    groups: DynArray[String[32], 16]  # names of the commission groups
+    groups: DynArray[String[32], 16]  # names of the commission groups, all different, "default" first
     rules: DynArray[Rule, 16]  # ascending by (action, group, fromAmount), no overlap
     nonce: uint256
     deadline: uint256  # last moment at which the agreement can be registered
@@ -167,6 +167,11 @@ TERMS_MASK: constant(uint256) = 2**115 - 1
 # A rule, 128 bits, two a slot, lowest bits first: value 40 | from 40 | last amount it holds for 40 | key 7 | fixed 1
 FIXED_RULE: constant(uint256) = 2**127
 ANY_AMOUNT: constant(uint256) = (2**40 - 1) * 2**40  # from 0 to the last amount there is, in place at bit 40
+
+# Sets of characters: bit n is the character n.
+UPPER: constant(uint256) = (2**26 - 1) * 2**65  # A-Z
+LETTERS_AND_DIGITS: constant(uint256) = UPPER + (2**26 - 1) * 2**97 + (2**10 - 1) * 2**48
+OF_A_NAME: constant(uint256) = LETTERS_AND_DIGITS + 2**45 + 2**46 + 2**95  # - . _ too
 
 # A batch, one slot, lowest bits first: decisions of the first 48 entries 96 | an amendment: amount 40, entry + 1 9,
 # verified 1 | first 40 | recordedAt 32 | count 9 | silent 9 | validationDays 10 | lockDays 10
@@ -348,7 +353,9 @@ def endAgreement(merchant: address, id: bytes32):
 @internal
 @pure
 def _requireSaneTerms(terms: Agreement):
-    if len(terms.currency) != 3:
+    # What `Terms` refuses (chalicelib/domain/terms.py) is refused here too: every reader makes Terms of what is logged.
+    currency: uint256 = convert(convert(terms.currency, Bytes[3]), uint256)
+    if len(terms.currency) != 3 or not self._consistsOf(currency, 3, UPPER):
         raw_revert(method_id("BadCurrency()"))
     lock: uint256 = convert(terms.lockDays, uint256)
     if lock == 0 or lock > MAX_DAYS or terms.validationDays > terms.lockDays:
@@ -357,6 +364,7 @@ def _requireSaneTerms(terms: Agreement):
         raw_revert(method_id("BadDays()"))
     if len(terms.rules) == 0 or len(terms.groups) == 0:
         raw_revert(method_id("NoRules()"))
+    self._requireSaneGroups(terms.groups)
     lastKey: uint256 = 0
     lastTo: uint256 = 0
     i: uint256 = 0
@@ -380,6 +388,38 @@ def _requireSaneTerms(terms: Agreement):
         lastKey = key
         lastTo = toAmount
         i += 1
+
+
+@internal
+@pure
+def _requireSaneGroups(groups: DynArray[String[32], 16]):
+    # Readers know a group by its name: with one name twice two rules could overlap unseen.
+    seen: DynArray[uint256, 16] = []
+    for group: String[32] in groups:
+        # No character is zero, so the number alone says which name it is.
+        name: uint256 = convert(convert(group, Bytes[32]), uint256)
+        size: uint256 = len(group)
+        if (
+            size == 0
+            or (len(seen) == 0) != (group == "default")
+            or not self._consistsOf(name, size, OF_A_NAME)
+            or not self._consistsOf(name >> 8 * (size - 1), 1, LETTERS_AND_DIGITS)
+            or name in seen
+        ):
+            raw_revert(abi_encode(len(seen), method_id=method_id("BadGroup(uint256)")))
+        seen.append(name)
+
+
+@internal
+@pure
+def _consistsOf(text: uint256, size: uint256, characters: uint256) -> bool:
+    # `text` as a number: its last character stands in the lowest bits.
+    rest: uint256 = text
+    for _character: uint256 in range(size, bound=32):
+        if (characters >> (rest & 255)) & 1 == 0:
+            return False
+        rest = rest >> 8
+    return True
 
 
 @internal
