@@ -141,7 +141,8 @@ OPEN: constant(uint256) = 0
 APPROVED: constant(uint256) = 1
 SALE: constant(uint256) = 2  # never stored: it is what the lock makes of the others
 REJECTED: constant(uint256) = 3
-SUPERSEDED_REASON: constant(uint256) = 254
+SUPERSEDED_REASON: constant(uint256) = 254  # of `supersede` alone
+UNVERIFIED_REASON: constant(uint256) = 255  # of nobody: how readers name what the lock rejected by itself
 EVERY_ENTRY: constant(uint256) = max_value(uint256) // 3  # 01 for each of 128 entries
 
 # An agreement's state, one slot, lowest bits first:
@@ -811,7 +812,7 @@ def decide(merchant: address, changes: Bytes[MAX_CHANGES]):
     @param changes For each batch: its digest, then words of five runs each. A run is 48 bits, the first in the
            lowest: first entry 16 | entries 16 | status 8 | reason 8 (highest). A run of no entries ends the word.
            Bit 240 of a word says that another word of the same batch follows; the bits above are zero.
-           A rejection has a reason, anything else has none.
+           A rejection has a reason from 1 to 253, anything else has none.
     """
     self._requireActor(merchant)
     self._decide(merchant, changes, False)
@@ -856,6 +857,7 @@ def _decide(merchant: address, changes: Bytes[MAX_CHANGES], superseding: bool):
                     (status != OPEN and status != APPROVED and status != REJECTED)
                     or (status == REJECTED) != (reason != 0)
                     or superseding != (reason == SUPERSEDED_REASON)
+                    or reason == UNVERIFIED_REASON
                 ):
                     raw_revert(
                         abi_encode(digest, start, status, method_id=method_id("BadDecision(bytes32,uint256,uint256)"))
@@ -923,14 +925,14 @@ def amend(
     @param body The body of the batch as it was recorded: the proof of what the amounts were.
     @param commitmentsHash keccak256 of the batch's commitments.
     @param changes A word each: amount 40 | entry 16 | verified 8 (1: from now on the conversion is verified) |
-           reason 8, lowest bits first.
+           reason 8 (0 to 253), lowest bits first.
     """
     self._requireActor(merchant)
     digest: bytes32 = self._digest(keccak256(body), commitmentsHash)
     batch: uint256 = self._unlocked(merchant, digest)
     for change: uint256 in changes:
         entry: uint256 = (change >> 40) & 65535
-        if change >> 72 != 0 or (change >> 56) & 255 > 1:
+        if change >> 64 >= SUPERSEDED_REASON or (change >> 56) & 255 > 1:  # the reason is the highest of the fields
             raw_revert(abi_encode(entry, method_id=method_id("BadAmendment(uint256)")))
         if entry >= (batch >> COUNT_AT) & MASK_9:
             raw_revert(abi_encode(digest, entry, method_id=method_id("NotRecorded(bytes32,uint256)")))
