@@ -541,7 +541,8 @@ def record(merchant: address, body: Bytes[MAX_BODY], commitments: Bytes[MAX_COMM
     @notice Records a batch of conversions. All of it or, with an error that names the entry, nothing.
     @param body Groups, each of 32-byte words: the agreement's id (left out with the SAME flag), then a head
            (flags 8 | action << 6 and group 8 | count 16 | zero 24 | five amounts 200), then six amounts a word.
-           The first amount stands in the lowest 40 bits. What a group does not use of its words is zero.
+           The first amount stands in the lowest 40 bits. What a group does not use of its words is zero, and
+           neighbours differ in agreement, action, group or verified bit: the same entries have one form alone.
     @param commitments 20 bytes for each entry, in the entries' order. Never read here, only kept by their hash.
     @return The sequence of the first entry.
     """
@@ -592,6 +593,7 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
     out: uint256 = 0
     outShift: uint256 = 0
 
+    kind: uint256 = 0  # verified 1 | key 8 of the group at hand
     id: bytes32 = empty(bytes32)
     state: uint256 = 0
     total: uint256 = 0
@@ -612,17 +614,22 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
             raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
         if entries + count > MAX_ENTRIES:
             raw_revert(abi_encode(entries + count, method_id=method_id("TooManyEntries(uint256)")))
-        newId: bytes32 = id
-        if flags & SAME == 0:
+
+        # Entries have one form: an agreement is named where it changes, a head stands where it, action, group or the
+        # verified bit does.
+        before: uint256 = kind
+        kind = (head >> 240) & MASK_9
+        if flags & SAME != 0:
+            if entries == 0 or kind == before:
+                raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
+        else:
             if position == end:
                 raw_revert(abi_encode(entries, method_id=method_id("BadBody(uint256)")))
-            newId = extract32(body, position)
+            newId: bytes32 = extract32(body, position)
             position = unsafe_add(position, 32)
-        elif entries == 0:
-            raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
-
-        if newId != id or entries == 0:
             if entries != 0:
+                if newId == id:
+                    raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
                 self.agreements[merchant][id] = self._withTotals(id, state, conversions, total, earned)
             id = newId
             conversions = 0

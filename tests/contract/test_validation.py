@@ -170,9 +170,7 @@ def test_decisions_that_make_no_sense_are_refused(merchant: Merchant, words: lis
             merchant.send(contract._call("decide", merchant.address, odd))
 
 
-def test_the_merchants_own_reasons_are_taken_up_to_the_last_below_those_of_the_network(
-    network: Network, merchant: Merchant
-) -> None:
+def test_the_merchants_own_reasons_are_taken_up_to_the_last_below_those_of_the_network(merchant: Merchant) -> None:
     batch, _ = recorded(merchant, 2)
     own = [Run(0, 1, "rejected", SUPERSEDED - 1), Run(1, 1, "rejected", 1)]
     (event,) = merchant.send(contract.encode_decide(merchant.address, {batch.digest: own}))
