@@ -539,8 +539,8 @@ def _requireSigned(account: address, digest: bytes32, signature: Bytes[MAX_SIGNA
 def record(merchant: address, body: Bytes[MAX_BODY], commitments: Bytes[MAX_COMMITMENTS]) -> uint256:
     """
     @notice Records a batch of conversions. All of it or, with an error that names the entry, nothing.
-    @param body Groups, each of 32-byte words: the agreement's id (left out with the SAME flag), then a head
-           (flags 8 | action << 6 and group 8 | count 16 | zero 24 | five amounts 200), then six amounts a word.
+    @param body Groups, each of 32-byte words: a head (flags 8 | action << 6 and group 8 | count 16 | zero 24 | five
+           amounts 200), then the agreement's id (left out with the SAME flag), then six amounts a word.
            The first amount stands in the lowest 40 bits. What a group does not use of its words is zero, and
            neighbours differ in agreement, action, group or verified bit: the same entries have one form alone.
     @param commitments 20 bytes for each entry, in the entries' order. Never read here, only kept by their hash.
