@@ -27,14 +27,14 @@ struct Rule:
 struct Agreement:
     merchant: address
     publisher: address
-    currency: String[3]  # ISO 4217
+    currency: String[3]  # ISO 4217: three of A-Z
     windowDays: uint16  # attribution window
     validationDays: uint16  # from the recording block to the due date
     lockDays: uint16  # from the recording block to the lock
     silenceApprovesAll: bool  # False: silence approves verified conversions only
     hosted: bool  # one box holds the publisher's key as well as the merchant's
     version: uint32
-    groups: DynArray[String[32], 16]  # names of the commission groups
+    groups: DynArray[String[32], 16]  # names of the commission groups, all different, "default" first
     rules: DynArray[Rule, 16]  # ascending by (action, group, fromAmount), no overlap
     nonce: uint256
     deadline: uint256  # last moment at which the agreement can be registered
@@ -141,7 +141,8 @@ OPEN: constant(uint256) = 0
 APPROVED: constant(uint256) = 1
 SALE: constant(uint256) = 2  # never stored: it is what the lock makes of the others
 REJECTED: constant(uint256) = 3
-SUPERSEDED_REASON: constant(uint256) = 254
+SUPERSEDED_REASON: constant(uint256) = 254  # of `supersede` alone
+UNVERIFIED_REASON: constant(uint256) = 255  # of nobody: how readers name what the lock rejected by itself
 EVERY_ENTRY: constant(uint256) = max_value(uint256) // 3  # 01 for each of 128 entries
 
 # An agreement's state, one slot, lowest bits first:
@@ -167,6 +168,11 @@ TERMS_MASK: constant(uint256) = 2**115 - 1
 # A rule, 128 bits, two a slot, lowest bits first: value 40 | from 40 | last amount it holds for 40 | key 7 | fixed 1
 FIXED_RULE: constant(uint256) = 2**127
 ANY_AMOUNT: constant(uint256) = (2**40 - 1) * 2**40  # from 0 to the last amount there is, in place at bit 40
+
+# Sets of characters: bit n is the character n.
+UPPER: constant(uint256) = (2**26 - 1) * 2**65  # A-Z
+LETTERS_AND_DIGITS: constant(uint256) = UPPER + (2**26 - 1) * 2**97 + (2**10 - 1) * 2**48
+OF_A_NAME: constant(uint256) = LETTERS_AND_DIGITS + 2**45 + 2**46 + 2**95  # - . _ too
 
 # A batch, one slot, lowest bits first: decisions of the first 48 entries 96 | an amendment: amount 40, entry + 1 9,
 # verified 1 | first 40 | recordedAt 32 | count 9 | silent 9 | validationDays 10 | lockDays 10
@@ -348,7 +354,9 @@ def endAgreement(merchant: address, id: bytes32):
 @internal
 @pure
 def _requireSaneTerms(terms: Agreement):
-    if len(terms.currency) != 3:
+    # What `Terms` refuses (chalicelib/domain/terms.py) is refused here too: every reader makes Terms of what is logged.
+    currency: uint256 = convert(convert(terms.currency, Bytes[3]), uint256)
+    if len(terms.currency) != 3 or not self._consistsOf(currency, 3, UPPER):
         raw_revert(method_id("BadCurrency()"))
     lock: uint256 = convert(terms.lockDays, uint256)
     if lock == 0 or lock > MAX_DAYS or terms.validationDays > terms.lockDays:
@@ -357,6 +365,7 @@ def _requireSaneTerms(terms: Agreement):
         raw_revert(method_id("BadDays()"))
     if len(terms.rules) == 0 or len(terms.groups) == 0:
         raw_revert(method_id("NoRules()"))
+    self._requireSaneGroups(terms.groups)
     lastKey: uint256 = 0
     lastTo: uint256 = 0
     i: uint256 = 0
@@ -380,6 +389,38 @@ def _requireSaneTerms(terms: Agreement):
         lastKey = key
         lastTo = toAmount
         i += 1
+
+
+@internal
+@pure
+def _requireSaneGroups(groups: DynArray[String[32], 16]):
+    # Readers know a group by its name: with one name twice two rules could overlap unseen.
+    seen: DynArray[uint256, 16] = []
+    for group: String[32] in groups:
+        # No character is zero, so the number alone says which name it is.
+        name: uint256 = convert(convert(group, Bytes[32]), uint256)
+        size: uint256 = len(group)
+        if (
+            size == 0
+            or (len(seen) == 0) != (group == "default")
+            or not self._consistsOf(name, size, OF_A_NAME)
+            or not self._consistsOf(name >> 8 * (size - 1), 1, LETTERS_AND_DIGITS)
+            or name in seen
+        ):
+            raw_revert(abi_encode(len(seen), method_id=method_id("BadGroup(uint256)")))
+        seen.append(name)
+
+
+@internal
+@pure
+def _consistsOf(text: uint256, size: uint256, characters: uint256) -> bool:
+    # `text` as a number: its last character stands in the lowest bits.
+    rest: uint256 = text
+    for _character: uint256 in range(size, bound=32):
+        if (characters >> (rest & 255)) & 1 == 0:
+            return False
+        rest = rest >> 8
+    return True
 
 
 @internal
@@ -498,9 +539,10 @@ def _requireSigned(account: address, digest: bytes32, signature: Bytes[MAX_SIGNA
 def record(merchant: address, body: Bytes[MAX_BODY], commitments: Bytes[MAX_COMMITMENTS]) -> uint256:
     """
     @notice Records a batch of conversions. All of it or, with an error that names the entry, nothing.
-    @param body Groups, each of 32-byte words: the agreement's id (left out with the SAME flag), then a head
-           (flags 8 | action << 6 and group 8 | count 16 | zero 24 | five amounts 200), then six amounts a word.
-           The first amount stands in the lowest 40 bits. What a group does not use of its words is zero.
+    @param body Groups, each of 32-byte words: a head (flags 8 | action << 6 and group 8 | count 16 | zero 24 | five
+           amounts 200), then the agreement's id (left out with the SAME flag), then six amounts a word.
+           The first amount stands in the lowest 40 bits. What a group does not use of its words is zero, and
+           neighbours differ in agreement, action, group or verified bit: the same entries have one form alone.
     @param commitments 20 bytes for each entry, in the entries' order. Never read here, only kept by their hash.
     @return The sequence of the first entry.
     """
@@ -551,6 +593,7 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
     out: uint256 = 0
     outShift: uint256 = 0
 
+    kind: uint256 = 0  # verified 1 | key 8 of the group at hand
     id: bytes32 = empty(bytes32)
     state: uint256 = 0
     total: uint256 = 0
@@ -571,17 +614,22 @@ def _record(merchant: address, body: Bytes[MAX_BODY], digest: bytes32, commitmen
             raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
         if entries + count > MAX_ENTRIES:
             raw_revert(abi_encode(entries + count, method_id=method_id("TooManyEntries(uint256)")))
-        newId: bytes32 = id
-        if flags & SAME == 0:
+
+        # Entries have one form: an agreement is named where it changes, a head stands where it, action, group or the
+        # verified bit does.
+        before: uint256 = kind
+        kind = (head >> 240) & MASK_9
+        if flags & SAME != 0:
+            if entries == 0 or kind == before:
+                raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
+        else:
             if position == end:
                 raw_revert(abi_encode(entries, method_id=method_id("BadBody(uint256)")))
-            newId = extract32(body, position)
+            newId: bytes32 = extract32(body, position)
             position = unsafe_add(position, 32)
-        elif entries == 0:
-            raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
-
-        if newId != id or entries == 0:
             if entries != 0:
+                if newId == id:
+                    raw_revert(abi_encode(entries, method_id=method_id("BadHead(uint256)")))
                 self.agreements[merchant][id] = self._withTotals(id, state, conversions, total, earned)
             id = newId
             conversions = 0
@@ -771,7 +819,7 @@ def decide(merchant: address, changes: Bytes[MAX_CHANGES]):
     @param changes For each batch: its digest, then words of five runs each. A run is 48 bits, the first in the
            lowest: first entry 16 | entries 16 | status 8 | reason 8 (highest). A run of no entries ends the word.
            Bit 240 of a word says that another word of the same batch follows; the bits above are zero.
-           A rejection has a reason, anything else has none.
+           A rejection has a reason from 1 to 253, anything else has none.
     """
     self._requireActor(merchant)
     self._decide(merchant, changes, False)
@@ -816,6 +864,7 @@ def _decide(merchant: address, changes: Bytes[MAX_CHANGES], superseding: bool):
                     (status != OPEN and status != APPROVED and status != REJECTED)
                     or (status == REJECTED) != (reason != 0)
                     or superseding != (reason == SUPERSEDED_REASON)
+                    or reason == UNVERIFIED_REASON
                 ):
                     raw_revert(
                         abi_encode(digest, start, status, method_id=method_id("BadDecision(bytes32,uint256,uint256)"))
@@ -883,14 +932,14 @@ def amend(
     @param body The body of the batch as it was recorded: the proof of what the amounts were.
     @param commitmentsHash keccak256 of the batch's commitments.
     @param changes A word each: amount 40 | entry 16 | verified 8 (1: from now on the conversion is verified) |
-           reason 8, lowest bits first.
+           reason 8 (0 to 253), lowest bits first.
     """
     self._requireActor(merchant)
     digest: bytes32 = self._digest(keccak256(body), commitmentsHash)
     batch: uint256 = self._unlocked(merchant, digest)
     for change: uint256 in changes:
         entry: uint256 = (change >> 40) & 65535
-        if change >> 72 != 0 or (change >> 56) & 255 > 1:
+        if change >> 64 >= SUPERSEDED_REASON or (change >> 56) & 255 > 1:  # the reason is the highest of the fields
             raw_revert(abi_encode(entry, method_id=method_id("BadAmendment(uint256)")))
         if entry >= (batch >> COUNT_AT) & MASK_9:
             raw_revert(abi_encode(digest, entry, method_id=method_id("NotRecorded(bytes32,uint256)")))

@@ -194,7 +194,7 @@ def unpack(body: bytes, commitments: bytes) -> tuple[Entry, ...]:
         read.extend((agreement, key, bool(flags & VERIFIED), amount) for amount in amounts)
     if len(commitments) != len(read) * COMMITMENT_SIZE:
         raise BadBatch(f"{len(read)} entries need {len(read) * COMMITMENT_SIZE} bytes of commitments")
-    return tuple(
+    entries = tuple(
         Entry(
             agreement=agreement,
             action=ACTIONS[key >> 6],
@@ -205,6 +205,9 @@ def unpack(body: bytes, commitments: bytes) -> tuple[Entry, ...]:
         )
         for i, (agreement, key, verified, amount) in enumerate(read)
     )
+    if _body(entries) != body:
+        raise BadBatch("neighbours of one agreement, action, group and verified bit stand under one head")
+    return entries
 
 
 def _amounts(words: Sequence[int], count: int, first: int) -> list[int]:

@@ -37,7 +37,7 @@ REASONS: Final[Mapping[str, int]] = {
 }
 SUPERSEDED: Final = REASONS["superseded"]
 VERIFIED_REPORT: Final = REASONS["verified_report"]  # of amendments only: a verified report said another amount
-UNVERIFIED: Final = REASONS["unverified"]  # never sent: how a reader names what the lock rejected by itself
+UNVERIFIED: Final = REASONS["unverified"]  # refused by the contract: how a reader names what the lock rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,7 @@ def pack_amendments(amendments: Sequence[Amendment]) -> list[int]:
     if not 0 < len(amendments) <= MAX_AMENDMENTS:
         raise BadBatch(f"{len(amendments)} amendments: a call has 1 to {MAX_AMENDMENTS}")
     for change in amendments:
-        if not 0 <= change.amount <= MAX_AMOUNT or not 0 <= change.entry < MAX_ENTRIES or not 0 <= change.reason < 256:
+        sane = 0 <= change.amount <= MAX_AMOUNT and 0 <= change.entry < MAX_ENTRIES and 0 <= change.reason < SUPERSEDED
+        if not sane:
             raise BadBatch("an amendment's amount, entry or reason is out of range", change.entry)
     return [a.amount | a.entry << 40 | a.verified << 56 | a.reason << 64 for a in amendments]

@@ -1,6 +1,7 @@
 """The terms a merchant and a publisher agree on. Amounts are integers in minor units, rates in millionths.
 
-The refusals here are those of the contract (contracts/AffiliateNetwork.vy), made before anybody signs.
+The refusals here are those of the contract (contracts/AffiliateNetwork.vy), made before anybody signs: what is refused here
+is never registered either, so whatever the network logs can be read as Terms. tests/contract/test_agreements.py holds both to it.
 """
 
 import re

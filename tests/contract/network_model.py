@@ -5,11 +5,15 @@ mistake has to be made twice to go unseen. A refusal is the name of the error.
 """
 
 import math
+import string
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from chalicelib.domain.agreement import Terms
 from chalicelib.domain.batch import Entry
+from chalicelib.domain.network_changes import Run
 
 DAY = 86_400
 GRACE = 3
@@ -72,18 +76,36 @@ class Model:
     clicks: int = 0
     roots: set[bytes] = field(default_factory=set)
 
+    def check_text(self, said: Mapping[str, Any]) -> None:
+        """Of the message that was signed, its text: the rest is that of Terms."""
+        if len(said["currency"]) != 3 or set(said["currency"]) - set(string.ascii_uppercase):
+            raise ModelRefuses("BadCurrency")
+        simple = string.ascii_letters + string.digits
+        for name in said["groups"]:
+            if not name or name[0] not in simple or set(name) - set(simple + "._-"):
+                raise ModelRefuses("BadGroup")
+        if said["groups"][0] != "default" or len(set(said["groups"])) < len(said["groups"]):
+            raise ModelRefuses("BadGroup")
+
     def end(self, agreement: bytes, now: int) -> None:
         if agreement in self.closes:
             raise ModelRefuses("AlreadyEnded")
         self.closes[agreement] = now + (self.agreements[agreement].window_days + GRACE) * DAY
 
-    def check(self, digest: bytes, entries: tuple[Entry, ...], now: int) -> None:
+    def check(
+        self, digest: bytes, entries: tuple[Entry, ...], now: int, heads: Container[int], names: Container[int]
+    ) -> None:
         if digest in self.batches:
             raise ModelRefuses("AlreadyRecorded")
         days = None
         loud = False
         before = None
-        for entry in entries:
+        for position, entry in enumerate(entries):
+            last = entries[position - 1] if position else None
+            if last and entry.agreement == last.agreement:
+                alike = (entry.action, entry.group, entry.verified) == (last.action, last.group, last.verified)
+                if position in names or (position in heads and alike):
+                    raise ModelRefuses("BadHead")
             if entry.agreement != before:
                 before = entry.agreement
                 if entry.agreement not in self.agreements:
@@ -99,9 +121,17 @@ class Model:
                 raise ModelRefuses("SilentFirst")
             loud = not silent
 
-    def record(self, digest: bytes, entries: tuple[Entry, ...], now: int) -> list[int]:
-        """The commissions, in order."""
-        self.check(digest, entries, now)
+    def record(
+        self,
+        digest: bytes,
+        entries: tuple[Entry, ...],
+        now: int,
+        heads: Container[int] = (),
+        names: Container[int] = (),
+    ) -> list[int]:
+        """The commissions, in order. `heads` are the positions that got a head, `names` those that named their
+        agreement; those that need one may be left out."""
+        self.check(digest, entries, now, heads, names)
         self.first[digest] = self.conversions + 1
         self.conversions += len(entries)
         self.batches[digest] = [
@@ -116,12 +146,22 @@ class Model:
             raise ModelRefuses("Locked")
         return self.batches[digest]
 
-    def decide(self, digest: bytes, decisions: dict[int, str], now: int) -> None:
+    def decide(self, digest: bytes, runs: Sequence[Run], now: int, superseding: bool = False) -> None:
         batch = self.unlocked(digest, now)
-        if max(decisions) >= len(batch):
-            raise ModelRefuses("NotRecorded")
-        for index, decision in decisions.items():
-            batch[index].decision = decision
+        for run in runs:
+            if run.start + run.count > len(batch):
+                raise ModelRefuses("NotRecorded")
+            if run.status != "rejected":
+                allowed = run.reason == 0 and not superseding
+            elif superseding:
+                allowed = run.reason == 254
+            else:
+                allowed = 0 < run.reason < 254
+            if not allowed:
+                raise ModelRefuses("BadDecision")
+        for run in runs:
+            for recorded in batch[run.start : run.start + run.count]:
+                recorded.decision = run.status
 
     def amend(self, digest: bytes, index: int, amount: int, verified: bool, now: int) -> tuple[int, int]:
         """Old and new commission."""

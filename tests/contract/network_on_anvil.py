@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from chalicelib.adapters import contract
-from chalicelib.adapters.contract_abi import artifact
+from chalicelib.adapters.contract_abi import artifact, functions
 from chalicelib.adapters.contract_events import AgreementRegistered, Event, Recorded, decode_logs
 from chalicelib.domain.agreement import Rule, Terms, agreement_id
 from chalicelib.domain.batch import Batch, Entry, pack
@@ -147,6 +148,25 @@ class Network:
         (event,) = self.events(self.payer, data)
         assert isinstance(event, AgreementRegistered)
         return event.agreement
+
+    def register_message(self, message: dict[str, Any], merchant: LocalAccount, publisher: LocalAccount) -> list[Event]:
+        """The same for a message that no `Terms` may say. The contract itself is asked what is to be signed."""
+        digest = self.call(_call_with("agreementId", message))
+        signatures = sign(merchant, digest), sign(publisher, digest)
+        return self.events(self.payer, _call_with("registerAgreement", message, *signatures))
+
+
+def _call_with(function: str, message: dict[str, Any], *more: bytes) -> bytes:
+    """Text goes as its bytes, which may be none of UTF-8: the two are encoded alike."""
+    selector, types, _ = functions()[function]
+    fields = {
+        **message,
+        "currency": message["currency"].encode("utf-8", "surrogateescape"),
+        "groups": [name.encode("utf-8", "surrogateescape") for name in message["groups"]],
+        "rules": [tuple(rule.values()) for rule in message["rules"]],
+    }
+    as_bytes = [kind.replace("string", "bytes") for kind in types]
+    return selector + encode(as_bytes, (tuple(fields.values()), *more))
 
 
 class Merchant:

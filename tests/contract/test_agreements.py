@@ -9,10 +9,22 @@ from typing import Any
 import pytest
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import AgreementRegistered
-from chalicelib.domain.agreement import DEFAULT_GROUP, NO_UPPER_END, BadTerms, Rule, Terms, agreement_id, eip712
+from chalicelib.domain.agreement import (
+    DEFAULT_GROUP,
+    NO_UPPER_END,
+    BadTerms,
+    Rule,
+    Terms,
+    agreement_id,
+    eip712,
+    from_message,
+    message,
+)
 from chalicelib.domain.batch import Entry
 from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused, commitment, new_account, sign
 
@@ -248,57 +260,147 @@ def test_only_a_party_ends_an_agreement_and_only_once(network: Network, merchant
         network.send(merchant.address, end)
 
 
-BAD_ON_CHAIN = [
-    ("merchant", "0x" + "00" * 20, "BadParties"),
-    ("publisher", "0x" + "00" * 20, "BadParties"),
-    ("currency", "EU", "BadCurrency"),
-    ("lock_days", 0, "BadDays"),
-    ("lock_days", 1001, "BadDays"),
-    ("validation_days", 61, "BadDays"),
-    ("window_days", 1001, "BadDays"),
-    ("rules", (), "NoRules"),
-    ("groups", (), "NoRules"),
+def said(merchant: Merchant, publisher: LocalAccount, changes: dict[str, Any]) -> dict[str, Any]:
+    """A message to sign, some fields of which may be other than `Terms` would write them."""
+    plain = message(terms_of(merchant, publisher.address, rules=(Rule("sale", rate=100_000),)))
+    (rule,) = plain["rules"]
+    return {**plain, **changes, "rules": [{**rule, **other} for other in changes.get("rules", [{}])]}
+
+
+def named(*groups: str) -> dict[str, Any]:
+    return {"groups": [DEFAULT_GROUP, *groups]}
+
+
+FINE_TERMS: list[dict[str, Any]] = [
+    {},
+    {"currency": "AZZ"},
+    {"lockDays": 1, "validationDays": 0, "windowDays": 0},
+    {"lockDays": 1000, "validationDays": 1000, "windowDays": 1000},
+    named("b", "Z9", "0.a_b-C", "a" * 32, "Default", "default."),
+    named(*(f"group{i}" for i in range(15))),
+    {"rules": [{"value": 1_000_000}]},
+    {"rules": [{"value": 2**40 - 1, "fixedAmount": True}]},
+    {"rules": [{"fromAmount": 2**40 - 1}]},
+    {"rules": [{"toAmount": 10}, {"fromAmount": 10}]},
+    {"rules": [{}, {"action": 1}]},
+    {**named("b"), "rules": [{"value": 2}, {"group": 1, "value": 1}]},
+    {"rules": [{"fromAmount": i, "toAmount": i + 1} for i in range(16)]},
+]
+ODD_TERMS: list[tuple[dict[str, Any], str]] = [
+    ({"merchant": "0x" + "00" * 20}, "BadParties"),
+    ({"publisher": "0x" + "00" * 20}, "BadParties"),
+    ({"currency": ""}, "BadCurrency"),
+    ({"currency": "EU"}, "BadCurrency"),
+    ({"currency": "eur"}, "BadCurrency"),
+    ({"currency": "EUr"}, "BadCurrency"),
+    ({"currency": "@UR"}, "BadCurrency"),  # the neighbours of A and Z
+    ({"currency": "E[R"}, "BadCurrency"),
+    ({"currency": "EU\0"}, "BadCurrency"),
+    ({"currency": "EURO"}, ""),
+    ({"currency": "E\u00c4"}, "BadCurrency"),  # three bytes, two letters
+    ({"lockDays": 0, "validationDays": 0}, "BadDays"),
+    ({"lockDays": 1001}, "BadDays"),
+    ({"validationDays": 61}, "BadDays"),
+    ({"windowDays": 1001}, "BadDays"),
+    ({"rules": []}, "NoRules"),
+    ({"groups": []}, "NoRules"),
+    ({"groups": ["x"]}, "BadGroup"),
+    ({"groups": [""]}, "BadGroup"),
+    ({"groups": ["Default"]}, "BadGroup"),
+    ({"groups": ["default."]}, "BadGroup"),
+    ({"groups": ["b", "default"]}, "BadGroup"),
+    (named("default"), "BadGroup"),
+    ({**named("default"), "rules": [{}, {"group": 1}]}, "BadGroup"),  # two rules for any amount of one name
+    (named("b", "c", "b"), "BadGroup"),
+    (named(""), "BadGroup"),
+    (named("a b"), "BadGroup"),
+    (named("a\0"), "BadGroup"),
+    (named("\0"), "BadGroup"),
+    (named("b", ".b"), "BadGroup"),
+    (named("-b"), "BadGroup"),
+    (named("_b"), "BadGroup"),
+    (named("b/"), "BadGroup"),  # the neighbours of what is allowed
+    (named("b:"), "BadGroup"),
+    (named("b,"), "BadGroup"),
+    (named("b@"), "BadGroup"),
+    (named("b["), "BadGroup"),
+    (named("b`"), "BadGroup"),
+    (named("b{"), "BadGroup"),
+    (named("b\n"), "BadGroup"),
+    (named("\u00e4"), "BadGroup"),
+    (named("\udcff"), "BadGroup"),  # a byte that is no text
+    (named("a" * 31 + "!"), "BadGroup"),
+    (named("a" * 33), ""),
+    (named(*(f"group{i}" for i in range(16))), ""),
+    ({"rules": [{"value": 1_000_001}]}, "BadRule"),
+    ({"rules": [{"value": 2**40, "fixedAmount": True}]}, "BadRule"),
+    ({"rules": [{"fromAmount": 5, "toAmount": 5}]}, "BadRule"),
+    ({"rules": [{"toAmount": NO_UPPER_END + 1}]}, "BadRule"),
+    ({"rules": [{"action": 2}]}, "BadRule"),
+    ({"rules": [{"group": 1}]}, "BadRule"),
+    ({"rules": [{"toAmount": 10}, {"fromAmount": 9}]}, "RulesOverlap"),
+    ({"rules": [{"action": 1}, {}]}, "RulesOverlap"),
+    ({**named("b"), "rules": [{"group": 1}, {}]}, "RulesOverlap"),
+    ({"rules": [{"fromAmount": i, "toAmount": i + 1} for i in range(17)]}, ""),
 ]
 
 
-@pytest.mark.parametrize(("field", "value", "error"), BAD_ON_CHAIN)
-def test_the_contract_refuses_bad_terms_by_itself(
-    network: Network, merchant: Merchant, field: str, value: Any, error: str
+def written(message_said: dict[str, Any]) -> bool:
+    """Whether there are terms that say just this."""
+    try:
+        return message(from_message(message_said)) == message_said
+    except BadTerms:
+        return False
+
+
+@pytest.mark.parametrize("changes", FINE_TERMS, ids=str)
+def test_what_terms_may_say_the_contract_registers(
+    network: Network, merchant: Merchant, changes: dict[str, Any]
 ) -> None:
-    terms = terms_of(merchant, new_account().address)
-    object.__setattr__(terms, field, value)  # past the checks of Terms
-    rules = () if field == "groups" else terms.rules
-    if field == "groups":
-        object.__setattr__(terms, "rules", rules)
-    with pytest.raises(Refused, match=error):
-        network.send(network.payer, contract.encode_register(terms, b"", b""))
+    publisher = new_account()
+    complete = said(merchant, publisher, changes)
+    (event,) = network.register_message(complete, merchant.account, publisher)
+    assert isinstance(event, AgreementRegistered)
+    assert message(event.terms) == complete
+    assert event.agreement == agreement_id(event.terms, CHAIN_ID, network.address)
 
 
-def _rule(**changes: Any) -> Rule:
-    rule = Rule("sale", rate=1)
-    for field, value in changes.items():
-        object.__setattr__(rule, field, value)
-    return rule
-
-
-BAD_RULES = [
-    ((_rule(rate=1_000_001),), "BadRule"),
-    ((_rule(rate=None, fixed=2**40),), "BadRule"),
-    ((_rule(from_amount=5, to_amount=5),), "BadRule"),
-    ((_rule(to_amount=NO_UPPER_END + 1),), "BadRule"),
-    ((_rule(to_amount=10), _rule(from_amount=9)), "RulesOverlap"),
-    ((_rule(action="lead"), _rule()), "RulesOverlap"),
-]
-
-
-@pytest.mark.parametrize(("rules", "error"), BAD_RULES)
-def test_the_contract_refuses_bad_rules_by_itself(
-    network: Network, merchant: Merchant, rules: tuple[Rule, ...], error: str
+@pytest.mark.parametrize(("changes", "error"), ODD_TERMS, ids=str)
+def test_what_terms_refuse_the_contract_refuses_by_itself(
+    network: Network, merchant: Merchant, changes: dict[str, Any], error: str
 ) -> None:
-    terms = terms_of(merchant, new_account().address)
-    object.__setattr__(terms, "rules", rules)
-    with pytest.raises(Refused, match=error):
-        network.send(network.payer, contract.encode_register(terms, b"", b""))
+    publisher = new_account()
+    complete = said(merchant, publisher, changes)
+    assert not written(complete)
+    with pytest.raises(Refused) as refused:
+        network.register_message(complete, merchant.account, publisher)
+    assert refused.value.name == error  # none where the ABI has no room for it
+
+
+def test_a_refused_group_is_named(network: Network, merchant: Merchant) -> None:
+    publisher = new_account()
+    for groups, bad in ((["x"], 0), (["default", "b", "c d"], 2), (["default", "b", "b"], 2)):
+        with pytest.raises(Refused) as refused:
+            network.register_message(said(merchant, publisher, {"groups": groups}), merchant.account, publisher)
+        assert refused.value.error is not None
+        assert (refused.value.name, refused.value.error.arguments) == ("BadGroup", (bad,))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=6), max_size=4), st.text(max_size=3))
+def test_contract_and_terms_agree_on_any_text(
+    network: Network, merchant: Merchant, groups: list[str], currency: str
+) -> None:
+    publisher = new_account()
+    for changes in (named(*groups), {"groups": groups}, {"currency": currency}):
+        complete = said(merchant, publisher, changes)
+        try:
+            network.register_message(complete, merchant.account, publisher)
+        except Refused:
+            assert not written(complete)
+        else:
+            assert written(complete)
+        publisher = new_account()
 
 
 def test_brackets_may_touch_and_leave_gaps(network: Network, merchant: Merchant) -> None:

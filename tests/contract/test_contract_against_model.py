@@ -6,21 +6,32 @@ The whole is 5,000 sequences (`make test-long`); each `make test` takes a slice 
 import datetime
 import os
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from eth_abi.abi import decode
 
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import Amended, ClicksAnchored, Event, Recorded, Superseded
-from chalicelib.domain.agreement import MAX_AMOUNT, Rule, Terms, agreement_id
-from chalicelib.domain.batch import Batch, Entry, pack
+from chalicelib.domain.agreement import MAX_AMOUNT, Rule, Terms, agreement_id, from_message, message
+from chalicelib.domain.batch import MAX_BODY, Batch, Entry, pack
 from chalicelib.domain.keccak import keccak256
-from chalicelib.domain.network_changes import SUPERSEDED, Amendment, Change, Run, runs
+from chalicelib.domain.network_changes import (
+    SUPERSEDED,
+    UNVERIFIED,
+    Amendment,
+    Change,
+    Decision,
+    Run,
+    pack_changes,
+    runs,
+)
 from chalicelib.domain.network_status import STATUSES
 from tests.contract.network_model import DAY, Model, ModelRefuses
-from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused, new_account, sign
+from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused, new_account
 
 SEQUENCES = 5000
 SLICE = int(os.environ.get("MODEL_SEQUENCES", "150"))
@@ -51,14 +62,18 @@ class Life:
         return now
 
     def send(self, data: bytes, expected: Callable[[], None]) -> list[Event]:
-        """Sends and asks the model; both go through, or both refuse for the same reason (an empty answer)."""
+        """Sends as the merchant's key and asks the model."""
+        return self.both(lambda: self.merchant.send(data), expected)
+
+    def both(self, act: Callable[[], list[Event]], expected: Callable[[], None]) -> list[Event]:
+        """Acts and asks the model; both go through, or both refuse for the same reason (an empty answer)."""
         try:
             expected()
             refusal = ""
         except ModelRefuses as refused:
             refusal = str(refused)
         try:
-            events = self.merchant.send(data)
+            events = act()
         except Refused as refused:
             assert refused.name == refusal, f"contract: {refused}, model: {refusal or 'goes through'}"
             return []
@@ -85,10 +100,22 @@ class Life:
             version=version,
             deadline=2**40,
         )
-        digest = agreement_id(terms, CHAIN_ID, self.network.address)
-        call = contract.encode_register(terms, sign(self.merchant.account, digest), sign(publisher, digest))
-        self.network.send(self.network.payer, call)
-        self.model.agreements[digest] = terms
+        said = message(terms)
+        if self.chance.random() < 0.2:
+            said |= self.odd()
+        events = self.both(
+            lambda: self.network.register_message(said, self.merchant.account, publisher),
+            lambda: self.model.check_text(said),
+        )
+        if events:
+            agreed = from_message(said)
+            self.model.agreements[agreement_id(agreed, CHAIN_ID, self.network.address)] = agreed
+
+    def odd(self) -> dict[str, Any]:
+        """Fields of an agreement that somebody signed without asking `Terms`, most of them unfit."""
+        groups = list(GROUPS)
+        groups[self.chance.randint(0, 2)] = self.chance.choice(("", "x", "wine", "a b", "-a", "default", "ä"))
+        return self.chance.choice(({"currency": self.chance.choice(("eur", "E1R", "", "USD"))}, {"groups": groups}))
 
     def rules(self) -> tuple[Rule, ...]:
         drawn = []
@@ -146,11 +173,17 @@ class Life:
             if not entries:
                 return
             batch = self.pack(entries)
+        heads: set[int] = set()
+        names: set[int] = set()
+        if self.chance.random() < 0.1 and len(batch.body) <= MAX_BODY - 3 * 32:  # room for what is put in
+            heads, names = ({self.chance.randrange(len(batch.entries))} for _ in range(2))
+            assert body_with(batch.entries, (), ()) == batch.body
+            batch = replace(batch, body=body_with(batch.entries, heads, names))
         now = self.moment()
         expected: list[int] = []
         events = self.send(
             contract.encode_record(self.merchant.address, batch),
-            lambda: expected.extend(self.model.record(batch.digest, batch.entries, now)),
+            lambda: expected.extend(self.model.record(batch.digest, batch.entries, now, heads, names)),
         )
         if events:
             (event,) = events
@@ -170,12 +203,18 @@ class Life:
         picked = self.chance.sample(range(bound), self.chance.randint(1, bound))
         if self.chance.random() < 0.5:
             picked = list(range(min(picked), max(picked) + 1))
-        decisions = {index: self.chance.choice(("open", "approved", "rejected")) for index in picked}
-        changes = [Change(i, d, 5 if d == "rejected" else 0) for i, d in decisions.items()]  # type: ignore[arg-type]
+        decisions: dict[int, Decision] = {
+            index: self.chance.choice(("open", "approved", "rejected")) for index in picked
+        }
+        decided = runs([Change(i, d, 5 if d == "rejected" else 0) for i, d in decisions.items()])
+        changes = bytearray(pack_changes({batch.digest: decided}))
+        if self.chance.random() < 0.2:
+            decided[0] = replace(decided[0], reason=self.chance.choice((0, 1, 253, SUPERSEDED, UNVERIFIED)))
+            changes[58] = decided[0].reason  # of the first run of the first word behind the digest
         now = self.moment()
         self.send(
-            contract.encode_decide(self.merchant.address, {batch.digest: runs(changes)}),
-            lambda: self.model.decide(batch.digest, decisions, now),
+            contract._call("decide", self.merchant.address, bytes(changes)),
+            lambda: self.model.decide(batch.digest, decided, now),
         )
 
     def amend(self) -> None:
@@ -207,18 +246,16 @@ class Life:
             return
         old = self.chance.choice(self.packed)
         new, now = self.pack(entries), self.moment()
-        index = self.chance.randrange(len(old.entries))
+        rejected = [Run(self.chance.randrange(len(old.entries)), 1, "rejected", SUPERSEDED)]
         expected: list[int] = []
 
         def model() -> None:
             self.model.unlocked(old.digest, now)
             expected.extend(self.model.record(new.digest, new.entries, now))
-            self.model.decide(old.digest, {index: "rejected"}, now)
+            self.model.decide(old.digest, rejected, now, superseding=True)
 
         events = self.send(
-            contract.encode_supersede(
-                self.merchant.address, {old.digest: [Run(index, 1, "rejected", SUPERSEDED)]}, new
-            ),
+            contract.encode_supersede(self.merchant.address, {old.digest: rejected}, new),
             model,
         )
         if events:
@@ -280,6 +317,26 @@ class Life:
             assert decode(["uint256"] * 3, answer) == self.model.totals(agreement)
         assert decode(["uint256"] * 2, answers[-1]) == (self.model.conversions, self.model.clicks)
         assert self.logged == sum(recorded.commission for _, _, recorded in entries)
+
+
+def body_with(entries: Sequence[Entry], heads: Container[int], names: Container[int]) -> bytes:
+    """A body with further heads, and agreements named again, at these positions."""
+    kinds = [(entry.agreement, entry.key, entry.verified) for entry in entries]
+    starts = [p for p in range(len(entries)) if p == 0 or p in heads or p in names or kinds[p] != kinds[p - 1]]
+    words: list[int] = []
+    for start, stop in pairwise([*starts, len(entries)]):
+        agreement, key, verified = kinds[start]
+        amounts = [entry.amount for entry in entries[start:stop]]
+        same = start > 0 and start not in names and agreement == kinds[start - 1][0]
+        words.append(same << 249 | verified << 248 | key << 240 | len(amounts) << 224 | in_forties(amounts[:5]))
+        if not same:
+            words.append(int.from_bytes(agreement, "big"))
+        words += (in_forties(amounts[i : i + 6]) for i in range(5, len(amounts), 6))
+    return b"".join(word.to_bytes(32, "big") for word in words)
+
+
+def in_forties(amounts: Sequence[int]) -> int:
+    return sum(amount << 40 * place for place, amount in enumerate(amounts))
 
 
 STEPS_AND_WEIGHTS: list[tuple[Callable[[Life], None], int]] = [

@@ -183,7 +183,55 @@ def _hostile(agreement: int) -> list[tuple[str, list[int], int, str]]:
         ("count beyond the bound", [_head(305), agreement], 304, "TooManyEntries"),
         ("count of all bits", [_head(65535), agreement], 304, "TooManyEntries"),
         ("silent behind loud", [_head(1), agreement, _head(1, flags=3)], 2, "SilentFirst"),
+        ("the agreement named again", [_head(1, flags=1), agreement, _head(1), agreement], 2, "BadHead"),
+        ("one group under two heads", [_head(1), agreement, _head(1, flags=2)], 2, "BadHead"),
+        ("a full head and another", [_head(5, flags=1), agreement, _head(1, flags=3)], 6, "BadHead"),
+        ("two heads, further on", [_head(1), agreement, *[_head(1, flags=2, key=64)] * 2], 3, "BadHead"),
+        ("both", [_head(1), agreement, _head(1), agreement], 2, "BadHead"),
     ]
+
+
+def _forms(agreement: int, other: int) -> list[tuple[str, list[int], int]]:
+    return [
+        ("another flag", [_head(1, flags=1), agreement, _head(1, flags=2)], 2),
+        ("another key", [_head(1), agreement, _head(1, flags=2, key=64)], 2),
+        ("the same group later", [_head(1), agreement, _head(1, flags=2, key=64), _head(1, flags=2)], 3),
+        ("another agreement", [_head(1), agreement, _head(1), other], 2),
+        ("the same agreement later", [_head(1), agreement, _head(1), other, _head(1), agreement], 3),
+        ("the same group in both", [_head(1), agreement, _head(1, flags=2, key=1), _head(1, key=1), other], 3),
+    ]
+
+
+@pytest.mark.parametrize("case", range(len(_forms(0, 1))))
+def test_a_group_may_begin_wherever_the_one_before_is_another(merchant: Merchant, case: int) -> None:
+    agreement, other = (int.from_bytes(merchant.agree(), "big") for _ in range(2))
+    name, words, count = _forms(agreement, other)[case]
+    body = b"".join(word.to_bytes(32, "big") for word in words)
+    commitments = b"".join(commitment(i) for i in range(count))
+    (event,) = merchant.send(contract._call("record", merchant.address, body, commitments))
+    assert isinstance(event, Recorded)
+    assert (event.first, event.count) == (1, count), name
+    assert _body(unpack(body, commitments)) == body
+
+
+def test_the_same_entries_have_one_form_alone(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    number = int.from_bytes(agreement, "big")
+    entries = [Entry(agreement, "sale", 5 + i, commitment(i)) for i in range(2)]
+    batch = merchant.pack(*entries)
+    for words in (
+        [_head(1, amounts=(5,)), number, _head(1, flags=2, amounts=(6,))],
+        [_head(1, amounts=(5,)), number, _head(1, amounts=(6,)), number],
+    ):
+        body = b"".join(word.to_bytes(32, "big") for word in words)
+        with pytest.raises(Refused) as refused:
+            merchant.send(contract._call("record", merchant.address, body, batch.commitments))
+        assert refused.value.error is not None
+        assert (refused.value.name, refused.value.error.entry) == ("BadHead", 1)
+        with pytest.raises(BadBatch, match="one head"):
+            unpack(body, batch.commitments)
+    merchant.record(batch)
+    assert network.views.counts(merchant.address) == (2, 0)
 
 
 @pytest.mark.parametrize("case", range(len(_hostile(0))))

@@ -5,15 +5,17 @@ import pytest
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_events import Amended, Decided, Recorded, Superseded
 from chalicelib.domain.agreement import Rule, Silence
-from chalicelib.domain.batch import Batch, Entry
+from chalicelib.domain.batch import BadBatch, Batch, Entry
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_changes import (
     MAX_CHANGES,
     REASONS,
     SUPERSEDED,
+    UNVERIFIED,
     Amendment,
     Change,
     Run,
+    pack_amendments,
     pack_changes,
     runs,
     unpack_changes,
@@ -150,6 +152,8 @@ def _word(start: int, count: int, status: int, reason: int, more: int = 0) -> in
         ([_word(0, 1, 3, 0)], "BadDecision"),  # rejected without a reason
         ([_word(0, 1, 1, 1)], "BadDecision"),  # approved with one
         ([_word(0, 1, 3, SUPERSEDED)], "BadDecision"),  # that reason belongs to supersede
+        ([_word(0, 1, 3, UNVERIFIED)], "BadDecision"),  # and this one to the lock
+        ([_word(0, 1, 3, RETURNED) | _word(1, 1, 3, UNVERIFIED) << 48], "BadDecision"),
         ([0], "BadChanges"),
         ([], "BadChanges"),
         ([_word(0, 1, 1, 0, more=1)], "BadChanges"),
@@ -164,6 +168,33 @@ def test_decisions_that_make_no_sense_are_refused(merchant: Merchant, words: lis
     for odd in (b"", batch.digest + b"\x00"):
         with pytest.raises(Refused, match="BadChanges"):
             merchant.send(contract._call("decide", merchant.address, odd))
+
+
+def test_the_merchants_own_reasons_are_taken_up_to_the_last_below_those_of_the_network(merchant: Merchant) -> None:
+    batch, _ = recorded(merchant, 2)
+    own = [Run(0, 1, "rejected", SUPERSEDED - 1), Run(1, 1, "rejected", 1)]
+    (event,) = merchant.send(contract.encode_decide(merchant.address, {batch.digest: own}))
+    assert isinstance(event, Decided)
+    assert event.changes == ((batch.digest, tuple(own)),)
+    proof = (merchant.address, batch.body, keccak256(batch.commitments))
+    (amended,) = merchant.send(contract.encode_amend(*proof, [Amendment(0, 1, reason=SUPERSEDED - 1)]))
+    assert isinstance(amended, Amended)
+    assert amended.reason == SUPERSEDED - 1
+
+
+def test_nobody_can_pass_a_rejection_off_as_that_of_the_lock(network: Network, merchant: Merchant) -> None:
+    batch, _ = recorded(merchant, 1)
+    new = merchant.pack(Entry(batch.entries[0].agreement, "sale", 1, commitment(77)))
+    changes = batch.digest + _word(0, 1, 3, UNVERIFIED).to_bytes(32, "big")
+    for call in (
+        contract._call("decide", merchant.address, changes),
+        contract._call("supersede", merchant.address, changes, new.body, new.commitments),
+    ):
+        with pytest.raises(Refused, match="BadDecision"):
+            merchant.send(call)
+    with pytest.raises(BadBatch, match="reason"):
+        pack_changes({batch.digest: [Run(0, 1, "rejected", UNVERIFIED)]})
+    assert statuses(network, merchant, batch) == ["open"]
 
 
 def test_a_batch_of_another_merchant_cannot_be_decided(network: Network, merchant: Merchant) -> None:
@@ -229,7 +260,7 @@ def test_an_amendment_is_refused_with_other_bytes_or_after_the_lock(network: Net
     ):
         with pytest.raises(Refused, match=error):
             merchant.send(contract.encode_amend(merchant.address, body, commitments_hash, [change]))
-    for word in (1 << 72, 2 << 56):
+    for word in (1 << 72, 2 << 56, SUPERSEDED << 64, UNVERIFIED << 64):
         with pytest.raises(Refused, match="BadAmendment"):
             merchant.send(contract._call("amend", merchant.address, batch.body, hashed, [word]))
     network.wait(20 * DAY)
@@ -286,6 +317,12 @@ def test_a_supersession_that_cannot_be_recorded_rejects_nothing(network: Network
             merchant.send(contract.encode_supersede(merchant.address, {batch.digest: changes}, replacement))
     assert statuses(network, merchant, batch) == ["open"] * 3
     assert network.views.counts(merchant.address) == (3, 0)
+
+
+def test_an_amendment_with_a_reason_of_the_network_is_not_packed() -> None:
+    assert pack_amendments([Amendment(0, 1, reason=SUPERSEDED - 1)])
+    with pytest.raises(BadBatch, match="reason"):
+        pack_amendments([Amendment(0, 1, reason=SUPERSEDED)])
 
 
 def test_packed_decisions_read_back() -> None:
