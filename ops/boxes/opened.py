@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chalicelib.bootstrap import Box
-from chalicelib.settings import settings
-from ops.boxes.output import WrongInput
+from chalicelib.settings import read_settings
+from ops.boxes.output import Failed, WrongInput
 from ops.boxes.project import Project
 from ops.boxes.stages import environment, read_stage
 
@@ -35,7 +35,14 @@ def open_box(project: Project, merchant: str) -> Box:
         held["SIGNER_ADDRESS"] = os.environ.get("SIGNER_ADDRESS", "")
     # The one reader of the environment reads it as the stage's functions would see it.
     with _environment(held):
-        return Box(settings.__wrapped__())
+        return Box(read_settings())
+
+
+def rpc_url(box: Box) -> str:
+    """Where a party's own account sends its transactions. Raises Failed."""
+    if not box.rpc_urls:
+        raise Failed("no RPC address is known for this box: `box provision MERCHANT --rpc …`")
+    return box.rpc_urls[0]
 
 
 def config_file(project: Project, merchant: str) -> Path:

@@ -38,7 +38,7 @@ def rebuild(box: Box, *, dry_run: bool) -> tuple[int, int]:
     from chalicelib.domain.click import Click
     from chalicelib.domain.conversion import Conversion
 
-    box._bind_tables()
+    box.bind_tables()
     seen = wrong = 0
     for item in Conversions.scan():
         held = decode(item.body, Conversion)

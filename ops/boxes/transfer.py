@@ -65,7 +65,7 @@ def import_command(merchant: str, file: Path, over: bool, as_json: bool) -> None
 
 def export(box: Box, file: Path) -> int:
     """How many items. The file is there whole or not at all."""
-    box._bind_tables()
+    box.bind_tables()
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.part")
     count = 0
@@ -84,7 +84,7 @@ def export(box: Box, file: Path) -> int:
 
 def import_(box: Box, file: Path, *, over: bool = False) -> int:
     """How many items. Raises WrongInput for a file that is not a whole export of this merchant, Failed for a box in use."""
-    box._bind_tables()
+    box.bind_tables()
     with gzip.open(file, "rt") as held:
         _check_head(held, box.config.merchant.id)
         if _last_line(file) is None:

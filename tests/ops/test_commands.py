@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from eth_account import Account
+from msgspec.structs import replace
 
 from chalicelib.adapters import tables
+from chalicelib.adapters.contract import encode_end
 from chalicelib.bootstrap import Box
 from chalicelib.domain.page_signature import sign_page
 from chalicelib.services import receipts
@@ -25,6 +27,7 @@ from ops.cli import main
 from ops.local.dynoxide import Dynoxide
 from ops.local.process import ROOT
 from ops.local.running import RunningBox
+from ops.local.wallet import Wallet
 from ops.story import ask
 from tests.shopper import as_merchant, buy, final_receipt, follow_link
 
@@ -40,12 +43,13 @@ class Local:
     folder: Path
     dynamodb_url: str
 
-    def run(self, *arguments: str) -> Result:
-        """`box …` with the environment that `box up` wrote, whatever comes of it; in this process, for most of a command's second is
-        its imports."""
+    def run(self, *arguments: str, **more: str) -> Result:
+        """`box …` with the environment that `box up` wrote and `more`, whatever comes of it; in this process, for most of a command's
+        second is its imports."""
         words = shlex.split((self.folder / "environment").read_text())
         environment = dict(word.split("=", 1) for word in words if word != "export")
-        return CliRunner().invoke(main, list(arguments), env={**environment, "BOX_KEYSTORE_PASSWORD": PASSWORD})
+        given = {**environment, "BOX_KEYSTORE_PASSWORD": PASSWORD, **more}
+        return CliRunner().invoke(main, list(arguments), env=given)
 
     def json(self, *arguments: str) -> Any:
         done = self.run(*arguments, "--json")
@@ -165,6 +169,92 @@ def test_a_publisher_is_brought_in_with_both_parties_own_keys(local: Local, merc
     assert "clickId" not in ask("GET", link).headers["Location"]
 
 
+def in_force(local: Local, merchant: str, publisher_id: str, folder: Path) -> str:
+    """A publisher with an agreement on the network; the agreement's id."""
+    account = Account.create()
+    theirs, offer = keystore(account, folder / "theirs.json"), str(folder / "offer.json")
+    local.json("publisher", "add", "demo", publisher_id, "--name", "Partner", "--account", account.address)
+    local.json("agreement", "offer", "demo", publisher_id, "--out", offer)
+    for signs in (merchant, theirs):
+        local.json("agreement", "sign", offer, "--keystore", signs)
+    made: str = local.json("agreement", "register", "demo", offer, "--keystore", merchant)["agreementId"]
+    return made
+
+
+def states(local: Local, publisher_id: str) -> list[str]:
+    return [one["state"] for one in local.json("agreement", "list", "demo", publisher_id)["agreements"]]
+
+
+def counts_clicks(local: Local, publisher_id: str) -> bool:
+    return "clickId" in ask("GET", f"{local.box.url}/click/{publisher_id}").headers["Location"]
+
+
+def test_who_is_no_party_ends_no_agreement_and_stops_no_link(local: Local, merchant: str, tmp_path: Path) -> None:
+    in_force(local, merchant, "firm-table", tmp_path)
+    stranger = keystore(Account.create(), tmp_path / "stranger.json")
+    done = local.run("agreement", "end", "demo", "firm-table", "--keystore", stranger)
+    assert (done.exit_code, "neither the merchant" in done.stderr) == (2, True)
+    assert counts_clicks(local, "firm-table")
+    assert states(local, "firm-table") == ["active"]
+
+
+def test_an_end_that_the_network_refuses_stops_no_link(local: Local, merchant: str, tmp_path: Path) -> None:
+    in_force(local, merchant, "poor-table", tmp_path)
+    no_funds = str(tmp_path / "theirs.json")
+    done = local.run("agreement", "end", "demo", "poor-table", "--keystore", no_funds)
+    assert done.exit_code == 1, done.stderr
+    assert counts_clicks(local, "poor-table")
+    local.json("agreement", "end", "demo", "poor-table", "--keystore", merchant)
+    assert not counts_clicks(local, "poor-table")
+
+
+@pytest.mark.parametrize("left", ["only the network knows", "only the links know"])
+def test_an_end_that_broke_off_is_finished_by_the_next_one(
+    local: Local, merchant: str, tmp_path: Path, left: str
+) -> None:
+    """Killed before it could write down what it did on the network; or, by an earlier version, before it did it."""
+    publisher_id = left.replace(" ", "-")
+    name = in_force(local, merchant, publisher_id, tmp_path)
+    box = opened(local, "merchant-box-demo")
+    if left == "only the network knows":
+        sent = encode_end(box.config.merchant.account, bytes.fromhex(name[2:]))
+        Wallet(local.folder / "keys" / "merchant.key").send(local.box.line["rpc"], box.config.network.contract, sent)
+    else:
+        held = box.publishers.get(publisher_id)
+        assert held
+        box.publishers.put(replace(held, link=None))
+    assert local.json("agreement", "end", "demo", publisher_id, "--keystore", merchant)["agreementId"] == name
+    assert not counts_clicks(local, publisher_id)
+    assert states(local, publisher_id) == ["ended"]
+    assert box.views.agreement(box.config.merchant.account, bytes.fromhex(name[2:])).closes_at > 0
+    again = local.run("agreement", "end", "demo", publisher_id, "--keystore", merchant)
+    assert (again.exit_code, "no agreement in force" in again.stderr) == (2, True)
+
+
+def test_an_agreement_that_was_ended_is_not_brought_back_by_its_offer(
+    local: Local, merchant: str, tmp_path: Path
+) -> None:
+    in_force(local, merchant, "done-table", tmp_path)
+    local.json("agreement", "end", "demo", "done-table", "--keystore", merchant)
+    done = local.run("agreement", "register", "demo", str(tmp_path / "offer.json"), "--keystore", merchant)
+    assert (done.exit_code, "is ended" in done.stderr) == (2, True)
+    assert not counts_clicks(local, "done-table")
+
+
+def test_what_the_contract_refuses_is_told_by_its_name(local: Local, merchant: str, tmp_path: Path) -> None:
+    in_force(local, merchant, "late-table", tmp_path)
+    made = [tmp_path / f"{which}.json" for which in ("first", "second")]
+    for offer in made:
+        local.json(
+            "agreement", "offer", "demo", "late-table", "--out", str(offer), "--days", str(1 + made.index(offer))
+        )
+        for signs in (merchant, str(tmp_path / "theirs.json")):
+            local.json("agreement", "sign", str(offer), "--keystore", signs)
+    local.json("agreement", "register", "demo", str(made[0]), "--keystore", merchant)
+    done = local.run("agreement", "register", "demo", str(made[1]), "--keystore", merchant)
+    assert (done.exit_code, "WrongNonce" in done.stderr) == (1, True), done.stderr
+
+
 def test_an_offer_is_signed_by_its_parties_and_in_its_own_words_alone(
     local: Local, merchant: str, tmp_path: Path
 ) -> None:
@@ -181,6 +271,17 @@ def test_an_offer_is_signed_by_its_parties_and_in_its_own_words_alone(
     offer.write_text(text.replace('"lockDays": 30', '"lockDays": 31'))
     done = local.run("agreement", "sign", str(offer), "--keystore", merchant)
     assert (done.exit_code, "was changed" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "command", ["signer fund demo", "signer revoke demo --address 0x", "agreement end demo demo-publisher"]
+)
+def test_none_of_several_operational_keys_stands_in_for_a_party(local: Local, tmp_path: Path, command: str) -> None:
+    first, second = Account.create(), Account.create()
+    arguments = command.replace("0x", first.address).split()
+    both = f"{first.address},{second.address}"
+    done = local.run(*arguments, "--keystore", keystore(second, tmp_path / "second.json"), SIGNER_ADDRESS=both)
+    assert (done.exit_code, "operational key" in done.stderr) == (2, True), done.stderr
 
 
 def test_the_merchants_account_revokes_and_authorises_the_key_and_nothing_is_lost_between(
