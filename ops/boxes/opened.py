@@ -18,8 +18,8 @@ from ops.boxes.project import Project
 from ops.boxes.stages import environment, read_stage
 
 
-def open_box(project: Project, merchant: str) -> Box:
-    """Raises WrongInput when there is no such merchant."""
+def open_box(project: Project, merchant: str, tables: str | None = None) -> Box:
+    """`tables` is the prefix of others than its own, a restored backup's. Raises WrongInput when there is no such merchant."""
     from ops.aws.provision import config_of
 
     config = config_of(project, merchant)
@@ -33,6 +33,8 @@ def open_box(project: Project, merchant: str) -> Box:
         held.setdefault("AWS_DEFAULT_REGION", os.environ.get("AWS_DEFAULT_REGION") or stage.region)
     if not held.get("SIGNER_ADDRESS"):
         held["SIGNER_ADDRESS"] = os.environ.get("SIGNER_ADDRESS", "")
+    if tables:
+        held["TABLE_PREFIX"] = tables
     # The one reader of the environment reads it as the stage's functions would see it.
     with _environment(held):
         return Box(read_settings())

@@ -368,6 +368,67 @@ def test_an_exported_box_stands_elsewhere_and_its_receipts_still_verify(local: L
     assert transfer.export(elsewhere, again) == exported
 
 
+def items(file: Path) -> list[str]:
+    """Of an export, in an order of their own."""
+    return sorted(gzip.decompress(file.read_bytes()).decode().splitlines()[1:])
+
+
+def test_a_backup_restored_under_another_name_replaces_what_a_damaged_box_holds(local: Local, tmp_path: Path) -> None:
+    """The runbook's steps, but for AWS's own restore: an import under that name stands for it."""
+    before, restored, now = (tmp_path / f"{name}.jsonl.gz" for name in ("before", "restored", "now"))
+    kept = buy(local.box, follow_link(local.box), "BACKUP-1").json["conversionId"]
+    final_receipt(local.box, kept)
+    local.json("export", "demo", str(before))
+    transfer.import_(opened(local, "restored-demo"), before)
+    later = buy(local.box, follow_link(local.box), "BACKUP-2").json["conversionId"]
+    local.json("export", "demo", str(now))
+
+    exported = local.json("export", "demo", str(restored), "--tables", "restored-demo")["items"]
+    assert exported == len(items(before)) - 1
+    damaged = opened(local, "merchant-box-damaged")
+    transfer.import_(damaged, now)
+    assert damaged.conversions.get(later)
+    transfer.import_(damaged, restored, over=True)
+    assert damaged.conversions.get(later) is None
+    assert receipts.receipt(damaged, kept)[0] == 200
+    transfer.export(damaged, now)
+    assert items(now) == items(restored)
+
+
+def test_tables_of_a_name_that_nobody_has_are_not_exported(local: Local, tmp_path: Path) -> None:
+    file = tmp_path / "none.jsonl.gz"
+    done = local.run("export", "demo", str(file), "--tables", "restored-demmo")
+    assert (done.exit_code, "restored-demmo-" in done.stderr, file.exists()) == (1, True, False)
+
+
+def test_a_file_that_cannot_be_imported_deletes_nothing(local: Local, tmp_path: Path) -> None:
+    whole, unknown, again = (tmp_path / f"{name}.jsonl.gz" for name in ("whole", "unknown", "again"))
+    local.json("export", "demo", str(whole))
+    box = opened(local, "merchant-box-kept")
+    transfer.import_(box, whole)
+    transfer.export(box, whole)
+    unknown.write_bytes(gzip.compress(gzip.decompress(whole.read_bytes()).replace(b'"table": "keys"', b'"table": "x"')))
+    with pytest.raises(WrongInput, match="upgrade first"):
+        transfer.import_(box, unknown, over=True)
+    transfer.export(box, again)
+    assert items(again) == items(whole)
+
+
+def test_nobody_else_can_read_an_export_while_it_is_written(
+    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, scan, modes = opened(local, "merchant-box-private"), tables.State.scan, list[int]()
+
+    def look(*arguments: Any, **options: Any) -> Any:
+        modes.extend(file.stat().st_mode & 0o777 for file in tmp_path.iterdir())
+        return scan(*arguments, **options)
+
+    monkeypatch.setattr(tables.State, "scan", look)
+    transfer.export(box, tmp_path / "export.jsonl.gz")
+    modes += [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()]
+    assert modes == [0o600, 0o600]
+
+
 def test_what_is_no_whole_export_of_this_merchant_is_not_imported(local: Local, tmp_path: Path) -> None:
     box = opened(local, "merchant-box-unwritten")
     whole = tmp_path / "whole.jsonl.gz"
