@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from eth_account import Account
 from msgspec.structs import replace
+from pynamodb.models import Model
 
 from chalicelib.adapters import tables
 from chalicelib.adapters.contract import encode_end
@@ -460,6 +461,30 @@ def test_rebuilding_puts_index_attributes_right_and_finds_nothing_the_second_tim
     assert stats.rebuild(box, dry_run=True)[1] == 1
     assert stats.rebuild(box, dry_run=False)[1] == 1
     assert stats.rebuild(box, dry_run=True)[1] == 0
+
+
+@pytest.mark.parametrize("model", [tables.Clicks, tables.Conversions])
+def test_what_goes_while_it_is_put_right_is_not_brought_back(
+    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: type[Model]
+) -> None:
+    file = tmp_path / "demo.jsonl.gz"
+    buy(local.box, follow_link(local.box), f"GONE-{model.__name__}")
+    local.json("export", "demo", str(file))
+    box = opened(local, f"merchant-box-gone-{model.__name__.lower()}")
+    transfer.import_(box, file)
+    scan: Any = model.scan
+    spoiled = next(iter(scan(limit=1)))
+    spoiled.update(actions=[spoiled.__class__.day_slot.set("1970-01-01#0")])
+
+    def forgotten(*_: Any, **__: Any) -> Iterator[Any]:
+        """As the table does by itself when a click's time is over."""
+        for row in list(scan()):
+            row.delete()
+            yield row
+
+    monkeypatch.setattr(model, "scan", forgotten)
+    assert stats.rebuild(box, dry_run=False)[1] == 1
+    assert list(scan()) == []
 
 
 @pytest.mark.parametrize("release", sorted(path.name for path in DATA.iterdir() if path.is_dir()))
