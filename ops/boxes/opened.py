@@ -58,6 +58,14 @@ def local_url() -> str | None:
     return os.environ.get("BOX_URL") or None
 
 
+def local_merchant() -> str | None:
+    """Whose box that is; None when the environment leads to none."""
+    from chalicelib.domain.config import parse
+
+    named = os.environ.get("CONFIG_FILE")
+    return parse(Path(named).read_bytes(), named).merchant.id if named and local_url() else None
+
+
 @contextmanager
 def _environment(held: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)

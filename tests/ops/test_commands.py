@@ -129,6 +129,15 @@ def test_status_says_how_the_box_on_this_machine_fares(local: Local) -> None:
     final_receipt(local.box, buy(local.box, follow_link(local.box), "STATUS-1").json["conversionId"])
     [box] = local.json("status", "demo")["boxes"]
     assert (box["url"], box["status"], box["rpc"], box["config"]) == (local.box.url, "ok", "ok", "as here")
+    [unasked] = local.json("status")["boxes"]
+    assert (unasked["merchant"], unasked["url"]) == ("demo", local.box.url)
+
+
+def test_status_of_a_merchant_that_is_not_there_is_no_box_that_fares_well(local: Local) -> None:
+    elsewhere = local.run("status", "nope")
+    assert (elsewhere.exit_code, "demo's box on this machine" in elsewhere.stderr) == (2, True), elsewhere.stderr
+    nowhere = CliRunner().invoke(main, ["status", "nope"])
+    assert (nowhere.exit_code, "no configs/nope.json" in nowhere.stderr) == (2, True), nowhere.stderr
 
 
 def test_a_table_in_a_pipe_has_a_line_for_each_row(local: Local) -> None:
