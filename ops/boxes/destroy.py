@@ -77,7 +77,7 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
         retire_keys(names)
     removed = secrets.remove_all(names)
     releases.forget(project, merchant)
-    (project.chalice / "deployed" / f"{merchant}.json").unlink(missing_ok=True)
+    project.forget_deployed(merchant)
     if forget_stage:
         remove_stage(project, merchant)
     return {"merchant": merchant, "export": str(file) if box else None, "secrets": removed}
