@@ -98,6 +98,16 @@ def test_a_key_with_an_unknown_scope_is_not_made(local: Local) -> None:
     assert "admin, server, readonly" in done.stderr
 
 
+def test_a_key_for_a_publisher_that_is_not_there_is_not_made(local: Local) -> None:
+    for nobody in ("nope", ""):
+        done = local.run(
+            "keys", "new", "demo", "--name", "theirs", "--scope", "server", "--scope", f"publisher:{nobody}"
+        )
+        assert (done.exit_code, f"no publisher '{nobody}'" in done.stderr) == (2, True)
+    assert "theirs" not in local.run("keys", "list", "demo").stdout
+    local.json("keys", "new", "demo", "--name", "theirs", "--scope", "publisher:demo-publisher")
+
+
 def test_a_voucher_earns_for_its_publisher_until_it_is_withdrawn(local: Local) -> None:
     def sold(order_id: str) -> Any:
         body = {"action": "sale", "orderId": order_id, "values": ["10.00"], "voucher": "summer10"}
