@@ -161,7 +161,8 @@ def register(merchant: str, file: Path, keystore: Path | None, password_file: Pa
         raise WrongInput(
             f"{name} is ended: write a new offer, `box agreement offer {merchant} {publisher.publisher_id}`"
         )
-    registered_in = None
+    before = box.agreements.get(name)
+    registered_in = before.registered_in if before else None
     if not known.registered:
         signatures = [bytes.fromhex(_signature(read, party)[2:]) for party in ("merchant", "publisher")]
         payer = open_account(keystore, password_file, box.settings.signer_addresses)

@@ -183,6 +183,7 @@ def test_a_publisher_is_brought_in_with_both_parties_own_keys(local: Local, merc
     }
     registered = local.json("agreement", "register", "demo", offer, "--keystore", merchant)
     assert "clickId" in ask("GET", link).headers["Location"]
+    assert local.json("agreement", "register", "demo", offer, "--keystore", merchant) == registered
     [listed] = local.json("agreement", "list", "demo", "slow-table")["agreements"]
     assert (listed["agreementId"], listed["state"]) == (registered["agreementId"], "active")
     local.json("agreement", "end", "demo", "slow-table", "--keystore", merchant)
