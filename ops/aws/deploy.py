@@ -17,7 +17,7 @@ from ops.aws.clients import gateway_url
 from ops.aws.names import Names
 from ops.aws.provision import config_of, provision
 from ops.aws.releases import Release
-from ops.aws.smoke import SmokeFailed, config_hash, smoke
+from ops.aws.smoke import SmokeFailed, config_hash, runs, smoke
 from ops.aws.stack import Say
 from ops.boxes.checking import mistakes
 from ops.boxes.output import Failed, WrongInput
@@ -93,9 +93,7 @@ def _undone(project: Project, before: Release | None, url: str, failure: SmokeFa
 
 def smoke_of_old(url: str, release: Release) -> None:
     """Only that the old config runs: its other values are not in the project any more."""
-    from ops.aws.smoke import _runs
-
-    _runs(url, release.config_hash)
+    runs(url, release.config_hash)
 
 
 @dataclass

@@ -62,7 +62,7 @@ def config_hash(file: Path) -> str:
 def smoke(url: str, config: Config, wanted_hash: str, *, signs: bool = True) -> list[str]:
     """Every step's name, in order. Raises SmokeFailed at the first that does not hold."""
     steps: list[tuple[str, Callable[[], None]]] = [
-        ("runs the config deployed", lambda: _runs(url, wanted_hash)),
+        ("runs the config deployed", lambda: runs(url, wanted_hash)),
         ("shows its public config", lambda: _shows(url, config)),
         ("serves the tag", lambda: _tag(url)),
         ("takes a test sale", lambda: _sale(url, config)),
@@ -81,7 +81,7 @@ def _expect(found: Any, wanted: Any, what: str) -> None:
         raise SmokeFailed(f"{what} is {found!r}, not {wanted!r}")
 
 
-def _runs(url: str, wanted_hash: str) -> None:
+def runs(url: str, wanted_hash: str) -> None:
     """Waits: a Lambda's new code is live some seconds after the update's answer."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
