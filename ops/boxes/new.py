@@ -96,6 +96,7 @@ def create_many(
 
 def create(project: Project, merchant: str, architecture: str, answers: dict[str, Any] | None) -> dict[str, Any]:
     """Write what a new merchant needs; with `answers` None its config is there already. Raises WrongInput, and leaves nothing then."""
+    from chalicelib.adapters import time_zones
     from chalicelib.domain.config_check import check
     from ops.aws.functions import names as function_names
     from ops.aws.names import longest_merchant
@@ -106,7 +107,7 @@ def create(project: Project, merchant: str, architecture: str, answers: dict[str
         raise WrongInput(f"'{merchant}': a merchant's id has 3 to {longest} of a-z, 0-9 and '-'")
     file = project.config_file(merchant)
     text = file.read_text() if answers is None else json.dumps(document(merchant, answers), indent=2) + "\n"
-    config, mistakes = check(text.encode(), f"configs/{file.name}", merchant)
+    config, mistakes = check(text.encode(), f"configs/{file.name}", merchant, time_zones.known())
     if config is None or mistakes:
         raise WrongInput("\n".join(str(mistake) for mistake in mistakes))
     if answers is not None:
