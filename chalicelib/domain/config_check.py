@@ -123,7 +123,11 @@ def address_fault(address: str) -> tuple[str, str] | None:
 
 def _check_site(config: Config, wrong: Wrong) -> None:
     public = config.network.chain_id not in PRIVATE_CHAINS
-    landing = urlsplit(config.site.landing_page)
+    try:
+        landing = urlsplit(config.site.landing_page)
+    except ValueError as error:
+        wrong("$.site.landingPage", f"this is no address: {error}", "Copy it from a browser")
+        return
     if landing.netloc.lower() not in config.site.hosts:
         wrong(
             "$.site.landingPage",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ops.boxes.given import read_json
 from ops.boxes.output import Failed, WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project, write
 
@@ -73,15 +74,16 @@ def migrate(merchant: str, as_json: bool) -> None:
     Example: box config migrate acme
     """
     from chalicelib.domain import config_versions
+    from chalicelib.domain.config import VERSION
 
     file = Project().config_file(merchant)
-    if not file.exists():
-        raise WrongInput(f"there is no {file.name} in configs/")
-    document = json.loads(file.read_text())
+    document = _read(file)
     try:
         moved = config_versions.migrate(document)
     except config_versions.TooNew as error:
         raise WrongInput(str(error)) from None
+    if moved.get("version") != VERSION:
+        raise WrongInput(f"configs/{file.name} is of no version there was: `box config check {merchant}` says more")
     said = f"{file.name} is of today's version"
     if moved is not document:
         write(file, json.dumps(moved, indent=2) + "\n")
@@ -117,10 +119,10 @@ def diff(merchant: str, as_json: bool) -> None:
     show({"merchant": merchant, "changes": found}, as_json, people)
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise WrongInput(f"there is no {file.name} in configs/: run `box new {file.stem}`")
-    return json.loads(file.read_text())
+    return read_json(file, dict, f"configs/{file.name}")
 
 
 def differences(before: Any, after: Any, path: str = "$") -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ def test_the_committed_schema_is_the_models_own() -> None:
         ("merchant.account", "0x" + "0" * 40, "zero address"),
         ("network.contract", "0x" + "0" * 40, "zero address"),
         ("site.landingPage", "http://elsewhere.example/", "not in site.hosts"),
+        ("site.landingPage", "http://[bad", "this is no address"),
         ("tracking", {"cookieDomain": "elsewhere.example"}, "does not lie under"),
         ("network.chainId", 8453, "is public"),
         ("agreementDefaults.rules.0", {"action": "sale", "percent": "10", "fixed": "1"}, "exactly one"),
