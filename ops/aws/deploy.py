@@ -56,7 +56,7 @@ def deploy(
     assert stage is not None, "checked above"
     before = releases.last(project, merchant)
     say(f"{merchant}: chalice deploy")
-    build(project, merchant, stage.architecture)
+    build(project, merchant, stage.architecture, say)
     run_chalice(project, "deploy", "--stage", merchant)
     deployment = gateway.apply(project, merchant)
     api_id = project.deployed(merchant)["rest_api"]["rest_api_id"]

@@ -368,6 +368,7 @@ def test_a_release_that_fails_its_smoke_test_is_taken_back(boxes: Boxes) -> None
         done = boxes.operator.run("deploy", "acme")
         assert done.returncode == 3, done.stdout + done.stderr
         assert "runs again" in done.stderr
+        assert "MB zipped" in done.stderr
     finally:
         tag.write_text(sound)
         boxes.operator.write_config("acme", config)
