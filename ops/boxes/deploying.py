@@ -113,12 +113,9 @@ def upgrade(merchants: tuple[str, ...], every: bool, canary: str, at_once: int, 
 def _chosen(project: Project, merchants: tuple[str, ...], every: bool) -> list[str]:
     if every == bool(merchants):
         raise WrongInput("name merchants, or use --all")
-    from ops.aws.provision import config_of
-
     if not every:
-        for one in merchants:
-            config_of(project, one)  # all of them can be read before the first is touched
-        return list(dict.fromkeys(merchants))
+        return list(merchants)
+    from ops.aws.provision import config_of
 
     # A box whose signer is `local` runs on this machine (`box up`) and nowhere else.
     return [one for one in project.merchants() if config_of(project, one).signer.kind != "local"]
@@ -173,11 +170,8 @@ def gateway(merchant: str, as_json: bool) -> None:
     Example: chalice deploy --stage acme && box gateway acme
     """
     from ops.aws.gateway import apply
-    from ops.aws.provision import config_of
 
-    project = Project()
-    config_of(project, merchant)
-    answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(project, merchant)}
+    answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(Project(), merchant)}
     show(answer, as_json, lambda: click.echo(f"{merchant}: in place"))
 
 
@@ -198,13 +192,12 @@ def smoke(merchant: str, as_json: bool) -> None:
     from ops.boxes.output import Failed
 
     project = Project()
-    config = config_of(project, merchant)
     deployed = project.deployed(merchant)
     if "rest_api" not in deployed:
         raise Failed(f"{merchant} is not deployed: run `box deploy {merchant}`")
     url = gateway_url(deployed["rest_api"]["rest_api_id"], stage_name(project))
     try:
-        held = try_it(url, config, config_hash(project.config_file(merchant)))
+        held = try_it(url, config_of(project, merchant), config_hash(project.config_file(merchant)))
     except SmokeFailed as failure:
         raise Failed(str(failure)) from None
     show({"merchant": merchant, "url": url, "held": held}, as_json, lambda: click.echo("\n".join(held)))

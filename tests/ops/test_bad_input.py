@@ -88,12 +88,13 @@ def is_refused(project: Path, command: str, *told: str) -> None:
 
 
 NOT_ABOUT_A_MERCHANT = ("audit", "costs", "demo", "doctor", "up", "verify", "new", "config schema", "agreement sign")
-TELL_IN_THEIR_ANSWER = ("config check", "status", "destroy")
+TELL_IN_THEIR_ANSWER = ("config check", "status")
+ASK_WHAT_IS_DEPLOYED = ("destroy", "gateway", "smoke", "upgrade")
 
 
 def of_a_merchant(merchant: str) -> list[str]:
     """Every command that is about a merchant, called for this one; its other arguments are well-formed."""
-    left_out = {f"box {name}" for name in (*NOT_ABOUT_A_MERCHANT, *TELL_IN_THEIR_ANSWER)}
+    left_out = {f"box {name}" for name in (*NOT_ABOUT_A_MERCHANT, *TELL_IN_THEIR_ANSWER, *ASK_WHAT_IS_DEPLOYED)}
     return [_call(path, command, merchant) for path, command in COMMANDS.items() if path not in left_out]
 
 
@@ -201,7 +202,7 @@ def test_what_is_no_address_of_the_web_is_told_so(project: Path, address: str) -
 def test_stages_that_were_spoilt_by_hand_are_told_by_file_and_line(project: Path) -> None:
     (project / ".chalice").mkdir()
     (project / ".chalice" / "config.json").write_text('{"stages": {}\n')
-    for command in ("new demo --keep-config", "keys list demo", "export demo out.gz", "deploy demo"):
+    for command in ("new demo --keep-config", "keys list demo", "export demo out.gz", "agreement list demo"):
         is_refused(project, command, ".chalice/config.json: not JSON: it breaks off at line 2, column 1")
 
 
