@@ -184,10 +184,11 @@ def smoke(merchant: str, as_json: bool) -> None:
 
     Example: box smoke acme
     """
+    from ops.asking import DoesNotHold
     from ops.aws.clients import gateway_url
     from ops.aws.gateway import stage_name
     from ops.aws.provision import config_of
-    from ops.aws.smoke import SmokeFailed, config_hash
+    from ops.aws.smoke import config_hash
     from ops.aws.smoke import smoke as try_it
     from ops.boxes.output import Failed
 
@@ -198,6 +199,6 @@ def smoke(merchant: str, as_json: bool) -> None:
     url = gateway_url(deployed["rest_api"]["rest_api_id"], stage_name(project))
     try:
         held = try_it(url, config_of(project, merchant), config_hash(project.config_file(merchant)))
-    except SmokeFailed as failure:
+    except DoesNotHold as failure:
         raise Failed(str(failure)) from None
     show({"merchant": merchant, "url": url, "held": held}, as_json, lambda: click.echo("\n".join(held)))

@@ -17,10 +17,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from ops.asking import Answer, ask
 from ops.aws.names import RULE_SUFFIX, Names
 from ops.chain_reader import Chain
 from ops.ledger import Ledger
-from ops.story import Answer, ask
 from tests.aws.conftest import BESIDE_IT, BY_BOX, BY_CHALICE, KEYS, SIGNERS, Boxes
 from tests.aws.local_aws import ACCOUNT
 

@@ -15,12 +15,12 @@ from typing import Any
 import boto3
 import pytest
 
+from ops.asking import ask
 from ops.local import rpc
 from ops.local.anvil import Anvil
 from ops.local.dynoxide import Dynoxide
 from ops.local.process import ROOT, PartFailed
 from ops.local.running import RunningBox
-from ops.story import ask
 from tests.shopper import buy, final_receipt, follow_link
 
 SNIPPET_SOURCE = '<script async src="{box}/libs/mtag.js"></script>'
