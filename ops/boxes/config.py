@@ -23,7 +23,8 @@ def config() -> None:
 @click.argument("merchants", nargs=-1)
 @json_option
 def check(merchants: tuple[str, ...], as_json: bool) -> None:
-    """Every mistake in the configs and stages, with file, path and remedy. Exit code 2 when there is one.
+    """Every mistake in the configs and stages, with file, path and remedy; what a config's values mean is judged once its form is
+    right. Exit code 2 when there is a mistake.
 
     Example: box config check acme
     """
