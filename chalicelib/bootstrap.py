@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from chalicelib.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from chalicelib.adapters.contract import NetworkViews
     from chalicelib.adapters.network import Network
     from chalicelib.adapters.signers import Signer
     from chalicelib.adapters.stores.clicks import ClickStore
@@ -48,84 +49,84 @@ class Box:
 
     @cached_property
     def clicks(self) -> "ClickStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.clicks import ClickStore
 
         return ClickStore()
 
     @cached_property
     def conversions(self) -> "ConversionStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.conversions import ConversionStore
 
         return ConversionStore()
 
     @cached_property
     def transactions(self) -> "TransactionStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.transactions import TransactionStore
 
         return TransactionStore()
 
     @cached_property
     def publishers(self) -> "PublisherStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.parties import PublisherStore
 
         return PublisherStore()
 
     @cached_property
     def agreements(self) -> "AgreementStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.parties import AgreementStore
 
         return AgreementStore()
 
     @cached_property
     def keys(self) -> "KeyStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.keys import KeyStore
 
         return KeyStore()
 
     @cached_property
     def state(self) -> "StateStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.state import StateStore
 
         return StateStore()
 
     @cached_property
     def vouchers(self) -> "VoucherStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.vouchers import VoucherStore
 
         return VoucherStore()
 
     @cached_property
     def postbacks(self) -> "PostbackStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.postbacks import PostbackStore
 
         return PostbackStore()
 
     @cached_property
     def notices(self) -> "NoticeStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.notices import NoticeStore
 
         return NoticeStore()
 
     @cached_property
     def deliveries(self) -> "DeliveryStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.deliveries import DeliveryStore
 
         return DeliveryStore()
 
     @cached_property
     def limits(self) -> "LimitStore":
-        self._bind_tables()
+        self.bind_tables()
         from chalicelib.adapters.stores.limits import LimitStore
 
         return LimitStore()
@@ -142,13 +143,23 @@ class Box:
     def network(self) -> "Network":
         from chalicelib.adapters.network import Network
 
-        return Network(self.settings.rpc_urls or self._kept_rpc_urls(), self.config.network.chain_id)
+        return Network(self.rpc_urls, self.config.network.chain_id)
 
-    def _kept_rpc_urls(self) -> tuple[str, ...]:
-        """From the parameter store, by commas: they hold API keys."""
+    @cached_property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """In order of preference. From the parameter store, by commas, where the settings name none: they hold API keys."""
+        if self.settings.rpc_urls:
+            return self.settings.rpc_urls
         from chalicelib.adapters.secrets import parameter
 
         return tuple(url.strip() for url in parameter(self.settings, "rpc-urls").split(",") if url.strip())
+
+    @cached_property
+    def views(self) -> "NetworkViews":
+        """What the contract answers."""
+        from chalicelib.adapters.contract import NetworkViews
+
+        return NetworkViews(lambda data: self.network.call(self.config.network.contract, data))
 
     @cached_property
     def signers(self) -> "tuple[Signer, ...]":
@@ -176,7 +187,8 @@ class Box:
         tables.bind(self.settings.table_prefix, self.settings.region, self.settings.dynamodb_url)
         return True
 
-    def _bind_tables(self) -> None:
+    def bind_tables(self) -> None:
+        """From here on the models of chalicelib.adapters.tables are this box's tables."""
         assert self._tables_are_bound
 
 

@@ -48,6 +48,12 @@ class Settings:
 
 @cache
 def settings() -> Settings:
+    """This process's settings."""
+    return read_settings()
+
+
+def read_settings() -> Settings:
+    """As the environment says now."""
     merchant = os.environ.get("MERCHANT", "demo")
     prefix = os.environ.get("TABLE_PREFIX", f"merchant-box-{merchant}")
     return Settings(

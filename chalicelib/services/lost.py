@@ -1,6 +1,5 @@
 """Whether a transaction is lost for good: its nonce spent by another, so that giving its batch another one cannot record anything twice."""
 
-from chalicelib.adapters.contract import NetworkViews
 from chalicelib.bootstrap import Box
 from chalicelib.domain import merkle
 from chalicelib.domain.conversion import Entry
@@ -27,12 +26,11 @@ def _held_by_contract(box: Box, transaction: Transaction) -> bool:
     """A batch has a name on the network. Decisions and amendments have none, and repeating them changes nothing."""
     cargo = box.transactions.cargo(transaction.signer, transaction.nonce)
     recorded = next((m.entry for m in cargo.members if _made_by(transaction, m.entry)), None)
-    views = NetworkViews(lambda data: box.network.call(box.config.network.contract, data))
     merchant = box.config.merchant.account
     if recorded is not None:
-        return views.batch(merchant, bytes.fromhex(recorded.batch)).first != 0
+        return box.views.batch(merchant, bytes.fromhex(recorded.batch)).first != 0
     if cargo.anchored:
-        return views.anchor(merchant, merkle.root([bytes.fromhex(leaf) for leaf in cargo.leaves]))[0] != 0
+        return box.views.anchor(merchant, merkle.root([bytes.fromhex(leaf) for leaf in cargo.leaves]))[0] != 0
     return False
 
 

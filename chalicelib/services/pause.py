@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib.adapters.contract import NetworkViews, decode_error
+from chalicelib.adapters.contract import decode_error
 from chalicelib.adapters.network import Reverted, RpcError
 from chalicelib.bootstrap import Box
 
@@ -95,6 +95,5 @@ def _lacks_funds(box: Box) -> bool:
 
 
 def _is_revoked(box: Box) -> bool:
-    views = NetworkViews(lambda data: box.network.call(box.config.network.contract, data))
     latest = box.network.block("latest")
-    return views.key_expiry(box.config.merchant.account, box.signer.address) <= (latest.time if latest else 0)
+    return box.views.key_expiry(box.config.merchant.account, box.signer.address) <= (latest.time if latest else 0)

@@ -86,7 +86,7 @@ def _same_account(stage: Stage) -> None:
     if stage.account and (stage.region, stage.account) != here:
         raise Failed(
             f"{stage.merchant} stands in {stage.region}, account {stage.account}; these credentials are for {here[0]}, {here[1]}. "
-            f"Use its profile, or move the box: docs/operations.md, 'Region gone'"
+            f"Use its profile, or move the box (`box new {stage.merchant} --keep-config --elsewhere`): docs/operations.md, 'Region gone'"
         )
 
 

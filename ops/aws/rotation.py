@@ -70,13 +70,11 @@ def _next_keystore(names: Names, number: int) -> str:
 
 def finish(project: Project, merchant: str, number: int = 1) -> dict[str, Any]:
     """Raises Failed while the next key may not act or cannot pay, or when the old one's transactions do not become final in time."""
-    from ops.boxes.agreement import _views
-
     names, config = Names(merchant), config_of(project, merchant)
     box = open_box(project, merchant)
     address = prepare(project, merchant, number)["address"]
     old = box.settings.signer_addresses[number - 1]
-    if _views(box).key_expiry(config.merchant.account, address) <= time.time():
+    if box.views.key_expiry(config.merchant.account, address) <= time.time():
         raise Failed(f"{address} is not authorised yet: box signer authorise {merchant} --address {address} …")
     if box.network.balance(address) == 0:
         raise Failed(f"{address} has no funds yet: box signer fund {merchant} --address {address} …")

@@ -7,7 +7,7 @@ nothing of it is kept. Who signs with a hardware wallet or several people takes 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,13 +49,13 @@ class OwnAccount(Wallet):
         self.address = str(self._account.address)
 
 
-def open_account(keystore: Path | None, password_file: Path | None, operational: str | None) -> OwnAccount:
-    """`operational` is the box's key: it may not stand in for a party. Raises WrongInput."""
+def open_account(keystore: Path | None, password_file: Path | None, operational: Sequence[str] = ()) -> OwnAccount:
+    """`operational` are the box's keys: none may stand in for a party. Raises WrongInput."""
     if keystore is None:
         raise WrongInput("give --keystore FILE, the party's own key (or --print, to sign elsewhere)")
     account = OwnAccount(keystore, _password(password_file))
-    if operational and account.address.lower() == operational.lower():
-        raise WrongInput(f"{account.address} is the box's operational key: parties sign with accounts of their own")
+    if account.address.lower() in map(str.lower, operational):
+        raise WrongInput(f"{account.address} is an operational key of the box: parties sign with accounts of their own")
     return account
 
 

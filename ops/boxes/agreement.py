@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from chalicelib.bootstrap import Box
-from ops.boxes.account import keystore_option, open_account, password_option
+from chalicelib.domain.party import Agreement
+from ops.boxes.account import OwnAccount, keystore_option, open_account, password_option
 from ops.boxes.given import read_json
-from ops.boxes.opened import open_box
-from ops.boxes.output import Failed, WrongInput, explains_failures, json_option, rows, show
+from ops.boxes.opened import open_box, rpc_url
+from ops.boxes.output import WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project, write
 
 OFFER_DAYS = 14
@@ -88,7 +90,7 @@ def offer(merchant: str, publisher_id: str, file: Path | None, days: int, as_jso
     held = box.publishers.get(publisher_id)
     if held is None:
         raise WrongInput(f"{merchant} has no publisher '{publisher_id}': box publisher add {merchant} {publisher_id} …")
-    nonce, version = _views(box).next_agreement(box.config.merchant.account, held.account)
+    nonce, version = box.views.next_agreement(box.config.merchant.account, held.account)
     terms = offered_terms(
         box.config,
         held.account,
@@ -125,7 +127,7 @@ def sign(file: Path, keystore: Path | None, password_file: Path | None, as_json:
     Example: box agreement sign slow-table.json --keystore merchant-key.json
     """
     read, terms, digest = _offer(file)
-    account = open_account(keystore, password_file, None)
+    account = open_account(keystore, password_file)
     party = _party(terms, account.address)
     read["signatures"][party] = "0x" + account.sign_digest(digest).hex()
     write(file.resolve(), json.dumps(read, indent=1) + "\n")
@@ -147,7 +149,7 @@ def register(merchant: str, file: Path, keystore: Path | None, password_file: Pa
     Example: box agreement register acme slow-table.json --keystore merchant-key.json
     """
     from chalicelib.adapters.contract import encode_register
-    from chalicelib.domain.party import Agreement, Link
+    from chalicelib.domain.party import Link
 
     box = open_box(Project(), merchant)
     read, terms, digest = _offer(file)
@@ -157,11 +159,17 @@ def register(merchant: str, file: Path, keystore: Path | None, password_file: Pa
     if publisher is None or publisher.account.lower() != terms.publisher.lower():
         raise WrongInput(f"{merchant} has no publisher '{read['publisherId']}' with the account {terms.publisher}")
     name, network = f"0x{digest.hex()}", box.config.network
-    registered_in = None
-    if not _views(box).agreement(terms.merchant, digest).registered:
+    known = box.views.agreement(terms.merchant, digest)
+    if known.closes_at:
+        raise WrongInput(
+            f"{name} is ended: write a new offer, `box agreement offer {merchant} {publisher.publisher_id}`"
+        )
+    before = box.agreements.get(name)
+    registered_in = before.registered_in if before else None
+    if not known.registered:
         signatures = [bytes.fromhex(_signature(read, party)[2:]) for party in ("merchant", "publisher")]
-        payer = open_account(keystore, password_file, box.settings.signer_address)
-        receipt = payer.send(_rpc_url(box), network.contract, encode_register(terms, signatures[0], signatures[1]))
+        payer = open_account(keystore, password_file, box.settings.signer_addresses)
+        receipt = payer.send(rpc_url(box), network.contract, encode_register(terms, signatures[0], signatures[1]))
         registered_in = receipt["transactionHash"]
     box.agreements.put(
         Agreement(
@@ -172,8 +180,6 @@ def register(merchant: str, file: Path, keystore: Path | None, password_file: Pa
             registered_in=registered_in,
         )
     )
-    from msgspec.structs import replace
-
     box.publishers.put(replace(publisher, link=Link(agreement_id=name, attribution_window_days=terms.window_days)))
     show({"agreementId": name, "transaction": registered_in}, as_json, lambda: click.echo(f"{name} is on the network"))
 
@@ -190,29 +196,44 @@ def end(merchant: str, publisher_id: str, keystore: Path | None, password_file: 
 
     Example: box agreement end acme slow-table --keystore merchant-key.json
     """
-    from msgspec.structs import replace
+    box = open_box(Project(), merchant)
+    held = _in_force(box, publisher_id)
+    if held is None:
+        raise WrongInput(f"'{publisher_id}' has no agreement in force with {merchant}")
+    account = open_account(keystore, password_file, box.settings.signer_addresses)
+    _party(held.terms, account.address)
+    # The network first: it may refuse. Clicks until the links stop are taken there, by the days of grace after the window.
+    ended_in = _end_on_network(box, held, account)
+    _stop_links(box, held)
+    show(
+        {"agreementId": held.agreement_id, "transaction": ended_in},
+        as_json,
+        lambda: click.echo(f"{held.agreement_id} is ended"),
+    )
 
+
+def _in_force(box: Box, publisher_id: str) -> Agreement | None:
+    """The newest that is not ended as the box knows it: also one whose end broke off, on the network or here."""
+    return next((held for held in box.agreements.of(publisher_id) if held.state == "active"), None)
+
+
+def _end_on_network(box: Box, held: Agreement, account: OwnAccount) -> str | None:
+    """The transaction; None when the network has it ended already."""
     from chalicelib.adapters.contract import encode_end
 
-    box = open_box(Project(), merchant)
-    publisher = box.publishers.get(publisher_id)
-    if publisher is None or publisher.link is None:
-        raise WrongInput(f"'{publisher_id}' has no agreement in force with {merchant}")
-    name = publisher.link.agreement_id
-    account = open_account(keystore, password_file, box.settings.signer_address)
-    # The links first: a click after this line is not counted, whether or not the network is quick.
-    box.publishers.put(replace(publisher, link=None))
-    receipt = account.send(
-        _rpc_url(box), box.config.network.contract, encode_end(box.config.merchant.account, bytes.fromhex(name[2:]))
-    )
-    held = box.agreements.get(name)
-    if held is not None:
-        box.agreements.put(replace(held, state="ended", ended_at=box.now()))
-    show(
-        {"agreementId": name, "transaction": receipt["transactionHash"]},
-        as_json,
-        lambda: click.echo(f"{name} is ended"),
-    )
+    merchant, name = box.config.merchant.account, bytes.fromhex(held.agreement_id[2:])
+    if box.views.agreement(merchant, name).closes_at:
+        return None
+    receipt = account.send(rpc_url(box), box.config.network.contract, encode_end(merchant, name))
+    return str(receipt["transactionHash"])
+
+
+def _stop_links(box: Box, held: Agreement) -> None:
+    """The links, and then that it is ended: broken off in between, it is found in force and ended again."""
+    publisher = box.publishers.get(held.publisher_id)
+    if publisher is not None and publisher.link is not None and publisher.link.agreement_id == held.agreement_id:
+        box.publishers.put(replace(publisher, link=None))
+    box.agreements.put(replace(held, state="ended", ended_at=box.now()))
 
 
 def _offer(file: Path) -> tuple[dict[str, Any], Any, bytes]:
@@ -243,7 +264,7 @@ def _party(terms: Any, address: str) -> str:
         if getattr(terms, party).lower() == address.lower():
             return party
     raise WrongInput(
-        f"{address} is neither the merchant ({terms.merchant}) nor the publisher ({terms.publisher}) of this offer"
+        f"{address} is neither the merchant ({terms.merchant}) nor the publisher ({terms.publisher}) of this agreement"
     )
 
 
@@ -252,16 +273,3 @@ def _signature(read: dict[str, Any], party: str) -> str:
     if not found:
         raise WrongInput(f"the {party} has not signed yet")
     return str(found)
-
-
-def _rpc_url(box: Box) -> str:
-    urls = box.settings.rpc_urls or box._kept_rpc_urls()
-    if not urls:
-        raise Failed("no RPC address is known for this box: `box provision MERCHANT --rpc …`")
-    return urls[0]
-
-
-def _views(box: Box) -> Any:
-    from chalicelib.adapters.contract import NetworkViews
-
-    return NetworkViews(lambda data: box.network.call(box.config.network.contract, data))

@@ -38,8 +38,10 @@ def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int, dry_ru
     """
     from ops.aws.provision import provision as bring
 
+    project = Project()
+    _for_aws(project, merchant)
     urls = sys.stdin.readline().strip() if rpc_urls == "-" else rpc_urls
-    done = bring(Project(), merchant, say, rpc_urls=urls, low_balance_gwei=low_balance_gwei, dry_run=dry_run)
+    done = bring(project, merchant, say, rpc_urls=urls, low_balance_gwei=low_balance_gwei, dry_run=dry_run)
 
     def people() -> None:
         if done.changes:
@@ -111,14 +113,30 @@ def upgrade(merchants: tuple[str, ...], every: bool, canary: str, at_once: int, 
 
 
 def _chosen(project: Project, merchants: tuple[str, ...], every: bool) -> list[str]:
+    """Each once."""
     if every == bool(merchants):
         raise WrongInput("name merchants, or use --all")
-    if not every:
-        return list(merchants)
+    if every:
+        return [one for one in project.merchants() if not _is_local(project, one)]
+    for merchant in merchants:
+        _for_aws(project, merchant)
+    return list(dict.fromkeys(merchants))
+
+
+def _for_aws(project: Project, merchant: str) -> None:
+    """Raises WrongInput for a merchant that has no config, or whose box is none to deploy."""
+    if _is_local(project, merchant):
+        raise WrongInput(
+            f"{merchant}'s signer is `local`: its box runs on one machine (`box up`), not on AWS. "
+            f"For AWS say `kms` or `keystore` in configs/{merchant}.json"
+        )
+
+
+def _is_local(project: Project, merchant: str) -> bool:
+    """Whether the box runs on one machine and nowhere else. Raises WrongInput for a config that cannot be read."""
     from ops.aws.provision import config_of
 
-    # A box whose signer is `local` runs on this machine (`box up`) and nowhere else.
-    return [one for one in project.merchants() if config_of(project, one).signer.kind != "local"]
+    return config_of(project, merchant).signer.kind == "local"
 
 
 def _many(
@@ -171,7 +189,9 @@ def gateway(merchant: str, as_json: bool) -> None:
     """
     from ops.aws.gateway import apply
 
-    answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(Project(), merchant)}
+    project = Project()
+    _for_aws(project, merchant)
+    answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(project, merchant)}
     show(answer, as_json, lambda: click.echo(f"{merchant}: in place"))
 
 
@@ -193,6 +213,7 @@ def smoke(merchant: str, as_json: bool) -> None:
     from ops.boxes.output import Failed
 
     project = Project()
+    _for_aws(project, merchant)
     deployed = project.deployed(merchant)
     if "rest_api" not in deployed:
         raise Failed(f"{merchant} is not deployed: run `box deploy {merchant}`")

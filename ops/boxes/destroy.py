@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from chalicelib.bootstrap import Box
 from ops.boxes.output import Failed, WrongInput, console, explains_failures, json_option, show
 from ops.boxes.project import Project
 
@@ -36,7 +38,8 @@ def destroy(merchant: str, confirm: str | None, export_to: Path | None, forget_s
     if confirm != merchant:
         raise WrongInput(f"'{confirm}' is not '{merchant}': nothing was deleted")
     done = remove(Project(), merchant, export_to, forget_stage)
-    show(done, as_json, lambda: click.echo(f"{merchant} is gone; its data is in {done['export']}"))
+    kept = f"; its data is in {done['export']}" if done["export"] else ""
+    show(done, as_json, lambda: click.echo(f"{merchant} is gone{kept}"))
 
 
 def remove(project: Project, merchant: str, export_to: Path | None, forget_stage: bool) -> dict[str, Any]:
@@ -46,34 +49,43 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
     from ops.aws.names import Names
     from ops.aws.provision import config_of
     from ops.aws.signing_keys import retire_keys
-    from ops.boxes import transfer
     from ops.boxes.opened import open_box
     from ops.boxes.stages import remove_stage
 
     def say(text: str) -> None:
         console.print(text, markup=False)
 
-    names = Names(merchant)
+    names, kind = Names(merchant), config_of(project, merchant).signer.kind
     file = (
         export_to or project.root / "exports" / f"{merchant}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.jsonl.gz"
     )
-    stands = stack.describe(names.prefix) is not None
+    found = stack.describe(names.prefix)
+    # A deletion that broke off began after its export, and the tables that it reached are gone.
+    box = open_box(project, merchant) if found and not found["StackStatus"].startswith("DELETE_") else None
+    if box:
+        _export(box, file, say)
     if project.deployed(merchant):
         say("chalice delete")
         run_chalice(project, "delete", "--stage", merchant)
-    if stands:
-        say(f"final export to {file}")
-        count = transfer.export(open_box(project, merchant), file)
-        if count == 0 or not file.exists():
-            raise Failed("the final export is empty: nothing was deleted. Look at the tables first")
+    if box:
+        _export(box, file, say)  # with what came in until the traffic stopped
+    if found:
         from chalicelib.adapters.tables import MODELS
 
         stack.remove(names.prefix, [f"{names.prefix}-{model.__name__.lower()}" for model in MODELS], say)
-    if config_of(project, merchant).signer.kind == "kms":
+    if kind == "kms":
         retire_keys(names)
     removed = secrets.remove_all(names)
     releases.forget(project, merchant)
-    (project.chalice / "deployed" / f"{merchant}.json").unlink(missing_ok=True)
+    project.forget_deployed(merchant)
     if forget_stage:
         remove_stage(project, merchant)
-    return {"merchant": merchant, "export": str(file) if stands else None, "secrets": removed}
+    return {"merchant": merchant, "export": str(file) if box else None, "secrets": removed}
+
+
+def _export(box: Box, file: Path, say: Callable[[str], None]) -> None:
+    from ops.boxes.transfer import export
+
+    say(f"export to {file}")
+    if export(box, file) == 0:
+        raise Failed("the export is empty: no data was deleted. Look at the tables first")

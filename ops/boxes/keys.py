@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ops.boxes.opened import open_box
-from ops.boxes.output import Failed, explains_failures, json_option, rows, show
+from ops.boxes.output import Failed, WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project
 
 
@@ -52,7 +52,11 @@ def new(merchant: str, name: str, scopes: tuple[str, ...], as_json: bool) -> Non
     """
     from chalicelib.services.access import create_key
 
-    key = create_key(open_box(Project(), merchant), name, *scopes)
+    box = open_box(Project(), merchant)
+    for publisher_id in (one.removeprefix("publisher:") for one in scopes if one.startswith("publisher:")):
+        if not publisher_id or box.publishers.get(publisher_id) is None:
+            raise WrongInput(f"{merchant} has no publisher '{publisher_id}': box publisher add {merchant} …")
+    key = create_key(box, name, *scopes)
     show({"merchant": merchant, "key": key, "name": name, "scopes": list(scopes)}, as_json, lambda: click.echo(key))
 
 

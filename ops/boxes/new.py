@@ -50,9 +50,18 @@ MERCHANT = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
 @click.option("--signer", type=click.Choice(["kms", "keystore", "local"]), default="kms", show_default=True)
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64", show_default=True)
 @click.option("--keep-config", is_flag=True, help="The config exists: write stage and policies anew, nothing else.")
+@click.option(
+    "--elsewhere", is_flag=True, help="With --keep-config: forget the region, account and keys that the box stood on."
+)
 @json_option
 def new(
-    merchant: str | None, listed: Path | None, as_json: bool, keep_config: bool, architecture: str, **answers: Any
+    merchant: str | None,
+    listed: Path | None,
+    as_json: bool,
+    keep_config: bool,
+    elsewhere: bool,
+    architecture: str,
+    **answers: Any,
 ) -> None:
     """Add a merchant: configs/MERCHANT.json, its stage in .chalice/config.json, its policies. With --from, a JSON list of objects
     `{"merchant": "acme", "name": …, "site": …, "account": …}`, each completed by the options given here.
@@ -62,6 +71,8 @@ def new(
     project = Project()
     if (merchant is None) == (listed is None):
         raise WrongInput("name one merchant, or give --from FILE")
+    if elsewhere and not keep_config:
+        raise WrongInput("--elsewhere is for a merchant that has a config: say --keep-config too")
     if listed is not None:
         done = create_many(project, read_json(listed, list), architecture, answers)
         show(
@@ -71,8 +82,25 @@ def new(
         )
         return
     assert merchant is not None
+    if elsewhere:
+        _forget_place(project, merchant)
     made = create(project, merchant, architecture, None if keep_config else _asked(merchant, project, answers))
     show(made, as_json, lambda: _tell(made))
+
+
+def _forget_place(project: Project, merchant: str) -> None:
+    """What an operator set by hand on the stage stays, and its architecture. Raises WrongInput."""
+    from ops.aws import releases
+    from ops.aws.provision import config_of
+    from ops.boxes.stages import Stage, read_stage, write_stage
+
+    signer = config_of(project, merchant).signer
+    stage = read_stage(project, merchant, signer)
+    if stage is None:
+        raise WrongInput(f"{merchant} has no stage: `box new {merchant} --keep-config` writes one")
+    write_stage(project, Stage(merchant, signer, stage.architecture))
+    project.forget_deployed(merchant)
+    releases.forget(project, merchant)
 
 
 def _asked(merchant: str, project: Project, answers: dict[str, Any]) -> dict[str, Any]:

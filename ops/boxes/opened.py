@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chalicelib.bootstrap import Box
-from chalicelib.settings import settings
-from ops.boxes.output import WrongInput
+from chalicelib.settings import read_settings
+from ops.boxes.output import Failed, WrongInput
 from ops.boxes.project import Project
 from ops.boxes.stages import environment, read_stage
 
 
-def open_box(project: Project, merchant: str) -> Box:
-    """Raises WrongInput when there is no such merchant."""
+def open_box(project: Project, merchant: str, tables: str | None = None) -> Box:
+    """`tables` is the prefix of others than its own, a restored backup's. Raises WrongInput when there is no such merchant."""
     from ops.aws.provision import config_of
 
     config = config_of(project, merchant)
@@ -33,9 +33,18 @@ def open_box(project: Project, merchant: str) -> Box:
         held.setdefault("AWS_DEFAULT_REGION", os.environ.get("AWS_DEFAULT_REGION") or stage.region)
     if not held.get("SIGNER_ADDRESS"):
         held["SIGNER_ADDRESS"] = os.environ.get("SIGNER_ADDRESS", "")
+    if tables:
+        held["TABLE_PREFIX"] = tables
     # The one reader of the environment reads it as the stage's functions would see it.
     with _environment(held):
-        return Box(settings.__wrapped__())
+        return Box(read_settings())
+
+
+def rpc_url(box: Box) -> str:
+    """Where a party's own account sends its transactions. Raises Failed."""
+    if not box.rpc_urls:
+        raise Failed("no RPC address is known for this box: `box provision MERCHANT --rpc …`")
+    return box.rpc_urls[0]
 
 
 def config_file(project: Project, merchant: str) -> Path:
@@ -47,6 +56,14 @@ def config_file(project: Project, merchant: str) -> Path:
 def local_url() -> str | None:
     """Where the box on this machine answers."""
     return os.environ.get("BOX_URL") or None
+
+
+def local_merchant() -> str | None:
+    """Whose box that is; None when the environment leads to none."""
+    from chalicelib.domain.config import parse
+
+    named = os.environ.get("CONFIG_FILE")
+    return parse(Path(named).read_bytes(), named).merchant.id if named and local_url() else None
 
 
 @contextmanager

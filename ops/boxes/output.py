@@ -35,6 +35,7 @@ def explains_failures(command: F) -> F:
     @functools.wraps(command)
     def explained(*args: Any, **options: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
+        from pynamodb.exceptions import PynamoDBException
 
         from chalicelib.domain.errors import Refusal
         from ops.local.process import PartFailed
@@ -44,11 +45,22 @@ def explains_failures(command: F) -> F:
         except Refusal as refusal:
             raise WrongInput(refusal.detail) from None
         except (ClientError, BotoCoreError) as error:
-            raise Failed(f"AWS refused: {error}") from None
+            raise Failed(_of_aws(error, error)) from None
+        except PynamoDBException as error:
+            if error.cause is None:
+                raise
+            raise Failed(_of_aws(error, error.cause)) from None
         except (PartFailed, OSError) as error:
             raise Failed(str(error)) from None
 
     return explained  # type: ignore[return-value]
+
+
+def _of_aws(error: Exception, cause: Exception) -> str:
+    """AWS's no; or that it was never asked: no credentials, no way there."""
+    from botocore.exceptions import ClientError
+
+    return f"{'AWS refused' if isinstance(cause, ClientError) else 'AWS could not be asked'}: {error}"
 
 
 def show(answer: Any, as_json: bool, people: Callable[[], None]) -> None:

@@ -82,10 +82,16 @@ class Project:
 
     def deployed(self, merchant: str) -> dict[str, dict[str, Any]]:
         """What Chalice says it deployed, by the resource's name; empty before the first deployment."""
-        file = self.chalice / "deployed" / f"{merchant}.json"
+        file = self._deployed_file(merchant)
         if not file.exists():
             return {}
         return {resource["name"]: resource for resource in json.loads(file.read_text()).get("resources", [])}
+
+    def forget_deployed(self, merchant: str) -> None:
+        self._deployed_file(merchant).unlink(missing_ok=True)
+
+    def _deployed_file(self, merchant: str) -> Path:
+        return self.chalice / "deployed" / f"{merchant}.json"
 
 
 def write(path: Path, text: str) -> None:

@@ -13,9 +13,8 @@ import click
 
 from chalicelib.bootstrap import Box
 from ops.boxes.account import keystore_option, open_account, password_option
-from ops.boxes.agreement import _rpc_url, _views
 from ops.boxes.given import ACCOUNT, AMOUNT, COIN
-from ops.boxes.opened import open_box
+from ops.boxes.opened import open_box, rpc_url
 from ops.boxes.output import Failed, WrongInput, explains_failures, json_option, show
 from ops.boxes.project import Project
 
@@ -47,7 +46,7 @@ def show_signer(merchant: str, as_json: bool) -> None:
 def state(box: Box, address: str) -> dict[str, Any]:
     from chalicelib.domain.payload import rfc3339
 
-    expiry = _views(box).key_expiry(box.config.merchant.account, address)
+    expiry = box.views.key_expiry(box.config.merchant.account, address)
     return {
         "merchant": box.config.merchant.id,
         "kind": box.config.signer.kind,
@@ -140,10 +139,10 @@ def fund(
     Example: box signer fund acme --amount 0.05 --keystore treasury.json
     """
     box = open_box(Project(), merchant)
-    payer = open_account(keystore, password_file, box.settings.signer_address)
+    payer = open_account(keystore, password_file, box.settings.signer_addresses)
     answers = []
     for to in [address] if address else _addresses(box):
-        receipt = payer.send(_rpc_url(box), to, value=wei)
+        receipt = payer.send(rpc_url(box), to, value=wei)
         balance = _coins(box.network.balance(to))
         answers.append({"transaction": receipt["transactionHash"], "address": to, "balance": balance})
     _show_each(answers, as_json, lambda answer: f"{answer['address']} has {answer['balance']}")
@@ -207,14 +206,14 @@ def _by_merchant(
         printed = [{**common, "data": f"0x{data.hex()}"} for data in calls.values()]
         click.echo(json.dumps(printed if len(printed) > 1 else printed[0], indent=1))
         return
-    account = open_account(keystore, password_file, box.settings.signer_address)
+    account = open_account(keystore, password_file, box.settings.signer_addresses)
     if account.address.lower() != owner.lower():
         raise WrongInput(
             f"{account.address} is not the merchant's account ({owner}): only that may say who acts for it"
         )
     answers = []
     for address, data in calls.items():
-        receipt = account.send(_rpc_url(box), network.contract, data)
+        receipt = account.send(rpc_url(box), network.contract, data)
         answers.append({"transaction": receipt["transactionHash"], **state(box, address)})
     _show_each(answers, as_json, _standing)
 

@@ -6,13 +6,24 @@ attribute - after an import from an older version, or a repair by hand. Each is 
 
 from __future__ import annotations
 
-import click
+from typing import Any
 
+import click
+from pynamodb.exceptions import UpdateError
+
+from chalicelib.adapters.stores.days import day_slot
+from chalicelib.adapters.stores.item import condition_failed
+from chalicelib.adapters.tables import Clicks, Conversions
 from chalicelib.bootstrap import Box
+from chalicelib.domain.click import Click
+from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.decoding import decode
 from ops.boxes.opened import open_box
 from ops.boxes.output import explains_failures, json_option, show
 from ops.boxes.project import Project
+
+Repair = tuple[list[Any], Any]
+"""What makes an item's index attributes right, nothing where they are; and the condition on which it is done."""
 
 
 @click.command("rebuild-stats")
@@ -32,44 +43,45 @@ def rebuild_stats(merchant: str, dry_run: bool, as_json: bool) -> None:
 
 def rebuild(box: Box, *, dry_run: bool) -> tuple[int, int]:
     """(how many were looked at, how many were wrong)."""
-
-    from chalicelib.adapters.stores.days import day_slot
-    from chalicelib.adapters.tables import Clicks, Conversions
-    from chalicelib.domain.click import Click
-    from chalicelib.domain.conversion import Conversion
-
-    box._bind_tables()
+    box.bind_tables()
     seen = wrong = 0
-    for item in Conversions.scan():
-        held = decode(item.body, Conversion)
-        right = (day_slot(held.created_at, held.conversion_id), held.created_at, held.attribution.publisher_id)
-        seen += 1
-        if (item.day_slot, int(item.created_at), item.publisher_id) != right:
-            wrong += 1
-            if not dry_run:
-                slot, created, publisher = right
-                who = Conversions.publisher_id.set(publisher) if publisher else Conversions.publisher_id.remove()
-                unchanged_since_read = Conversions.version == item.version
-                item.update(
-                    actions=[Conversions.day_slot.set(slot), Conversions.created_at.set(created), who],
-                    condition=unchanged_since_read,
-                )
-    for row in Clicks.scan():
-        click_held = decode(row.body, Click)
-        slot = day_slot(click_held.clicked_at, click_held.click_id)
-        seen += 1
-        if (row.day_slot, int(row.clicked_at), row.publisher_id) != (
-            slot,
-            click_held.clicked_at,
-            click_held.publisher_id,
-        ):
-            wrong += 1
-            if not dry_run:
-                row.update(
-                    actions=[
-                        Clicks.day_slot.set(slot),
-                        Clicks.clicked_at.set(click_held.clicked_at),
-                        Clicks.publisher_id.set(click_held.publisher_id),
-                    ]
-                )
+    for repair, rows in ((_of_conversion, Conversions.scan()), (_of_click, Clicks.scan())):
+        for row in rows:
+            seen += 1
+            actions, unchanged = repair(row)
+            wrong += bool(actions)
+            if actions and not dry_run:
+                _put_right(row, actions, unchanged)
     return seen, wrong
+
+
+def _of_conversion(item: Any) -> Repair:
+    held = decode(item.body, Conversion)
+    publisher = held.attribution.publisher_id
+    right = (day_slot(held.created_at, held.conversion_id), held.created_at, publisher)
+    if (item.day_slot, int(item.created_at), item.publisher_id) == right:
+        return [], None
+    who = Conversions.publisher_id.set(publisher) if publisher else Conversions.publisher_id.remove()
+    actions = [Conversions.day_slot.set(right[0]), Conversions.created_at.set(held.created_at), who]
+    unchanged_since_read = Conversions.version == item.version
+    return actions, unchanged_since_read
+
+
+def _of_click(item: Any) -> Repair:
+    held = decode(item.body, Click)
+    right = (day_slot(held.clicked_at, held.click_id), held.clicked_at, held.publisher_id)
+    if (item.day_slot, int(item.clicked_at), item.publisher_id) == right:
+        return [], None
+    slot, clicked_at, publisher = right
+    actions = [Clicks.day_slot.set(slot), Clicks.clicked_at.set(clicked_at), Clicks.publisher_id.set(publisher)]
+    still_there = Clicks.click_id.exists()
+    return actions, still_there
+
+
+def _put_right(item: Any, actions: list[Any], unchanged: Any) -> None:
+    """A conversion that changed meanwhile was put right by that; what is gone stays gone."""
+    try:
+        item.update(actions=actions, condition=unchanged)
+    except UpdateError as error:
+        if not condition_failed(error):
+            raise

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from ops.boxes.opened import config_file, local_url
-from ops.boxes.output import explains_failures, json_option, rows, show
+from ops.boxes.opened import config_file, local_merchant, local_url
+from ops.boxes.output import WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project
 
 FIELDS = ("status", "paused", "rpc", "oldestUnsent", "inFlight", "signerBalance", "configHash", "version")
@@ -24,10 +25,22 @@ def status(merchants: tuple[str, ...], as_json: bool) -> None:
     Example: box status acme
     """
     project = Project()
-    chosen = merchants or tuple(one for one in project.merchants() if project.deployed(one))
-    found = [of(project, merchant) for merchant in chosen]
+    found = [of(project, merchant) for merchant in _chosen(project, merchants)]
     show({"boxes": found}, as_json, lambda: rows("", ("merchant", *FIELDS, "config"), found))
     sys.exit(0 if all(one["status"] in ("ok", "starting") for one in found) else 1)
+
+
+def _chosen(project: Project, merchants: Sequence[str]) -> Sequence[str]:
+    """Those named, else all there are: the one on this machine, if the environment leads to it."""
+    here = local_merchant()
+    for merchant in merchants:
+        if here is not None and merchant != here:
+            raise WrongInput(f"the environment leads to {here}'s box on this machine, not to {merchant}'s")
+        if here is None and not project.config_file(merchant).exists():
+            raise WrongInput(f"there is no configs/{merchant}.json: run `box new {merchant}`")
+    if merchants:
+        return tuple(dict.fromkeys(merchants))
+    return (here,) if here is not None else [one for one in project.merchants() if project.deployed(one)]
 
 
 def of(project: Project, merchant: str) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from typing import Any
 
 
 class RpcRefused(RuntimeError):
-    """The node answered with an error; the message is the node's."""
+    """The node answered with an error; the message is the node's, `data` what a contract refused with."""
+
+    def __init__(self, message: str, data: bytes = b"") -> None:
+        super().__init__(message)
+        self.data = data
 
 
 def call(url: str, method: str, *params: Any, timeout: float = 30.0) -> Any:
@@ -19,8 +23,15 @@ def call(url: str, method: str, *params: Any, timeout: float = 30.0) -> Any:
     with urllib.request.urlopen(request, timeout=timeout) as response:
         answer = json.load(response)
     if "error" in answer:
-        raise RpcRefused(f"{method}: {answer['error'].get('message', answer['error'])}")
+        error = answer["error"]
+        raise RpcRefused(f"{method}: {error.get('message', error)}", _revert_data(error.get("data")))
     return answer["result"]
+
+
+def _revert_data(told: Any) -> bytes:
+    """Some nodes wrap it once more."""
+    data = told.get("data") if isinstance(told, dict) else told
+    return bytes.fromhex(data[2:]) if isinstance(data, str) and data.startswith("0x") else b""
 
 
 def answers(url: str) -> bool:

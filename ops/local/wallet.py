@@ -56,7 +56,18 @@ class Wallet:
             raw = self._account.sign_transaction(transaction).raw_transaction
             return mined(url, rpc.call(url, "eth_sendRawTransaction", f"0x{bytes(raw).hex()}"))
         except rpc.RpcRefused as error:
-            raise PartFailed(f"the network refused a transaction of {self.address}: {error}") from error
+            raise PartFailed(f"the network refused a transaction of {self.address}: {_why(error)}") from error
+
+
+def _why(refused: rpc.RpcRefused) -> str:
+    """The contract's own error by its name, else what the node says."""
+    from chalicelib.adapters.contract import decode_error
+
+    named = decode_error(refused.data)
+    if named is None:
+        return str(refused)
+    shown = (f"0x{part.hex()}" if isinstance(part, bytes) else str(part) for part in named.arguments)
+    return f"{named.name}({', '.join(shown)})"
 
 
 def fund(url: str, address: str, wei: int, faucet: Wallet | None) -> None:

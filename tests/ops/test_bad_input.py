@@ -89,7 +89,7 @@ def is_refused(project: Path, command: str, *told: str) -> None:
 
 NOT_ABOUT_A_MERCHANT = ("audit", "costs", "demo", "doctor", "up", "verify", "new", "config schema", "agreement sign")
 TELL_IN_THEIR_ANSWER = ("config check", "status")
-ASK_WHAT_IS_DEPLOYED = ("destroy", "gateway", "smoke", "upgrade")
+ASK_WHAT_IS_DEPLOYED = ()
 
 
 def of_a_merchant(merchant: str) -> list[str]:

@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from eth_account import Account
+from msgspec.structs import replace
+from pynamodb.models import Model
 
 from chalicelib.adapters import tables
+from chalicelib.adapters.contract import encode_end
 from chalicelib.bootstrap import Box
 from chalicelib.domain.page_signature import sign_page
 from chalicelib.services import receipts
@@ -26,6 +29,7 @@ from ops.cli import main
 from ops.local.dynoxide import Dynoxide
 from ops.local.process import ROOT
 from ops.local.running import RunningBox
+from ops.local.wallet import Wallet
 from tests.shopper import as_merchant, buy, final_receipt, follow_link
 
 PASSWORD = "correct horse"
@@ -40,12 +44,13 @@ class Local:
     folder: Path
     dynamodb_url: str
 
-    def run(self, *arguments: str) -> Result:
-        """`box …` with the environment that `box up` wrote, whatever comes of it; in this process, for most of a command's second is
-        its imports."""
+    def run(self, *arguments: str, **more: str) -> Result:
+        """`box …` with the environment that `box up` wrote and `more`, whatever comes of it; in this process, for most of a command's
+        second is its imports."""
         words = shlex.split((self.folder / "environment").read_text())
         environment = dict(word.split("=", 1) for word in words if word != "export")
-        return CliRunner().invoke(main, list(arguments), env={**environment, "BOX_KEYSTORE_PASSWORD": PASSWORD})
+        given = {**environment, "BOX_KEYSTORE_PASSWORD": PASSWORD, **more}
+        return CliRunner().invoke(main, list(arguments), env=given)
 
     def json(self, *arguments: str) -> Any:
         done = self.run(*arguments, "--json")
@@ -93,6 +98,16 @@ def test_a_key_with_an_unknown_scope_is_not_made(local: Local) -> None:
     assert "admin, server, readonly" in done.stderr
 
 
+def test_a_key_for_a_publisher_that_is_not_there_is_not_made(local: Local) -> None:
+    for nobody in ("nope", ""):
+        done = local.run(
+            "keys", "new", "demo", "--name", "theirs", "--scope", "server", "--scope", f"publisher:{nobody}"
+        )
+        assert (done.exit_code, f"no publisher '{nobody}'" in done.stderr) == (2, True)
+    assert "theirs" not in local.run("keys", "list", "demo").stdout
+    local.json("keys", "new", "demo", "--name", "theirs", "--scope", "publisher:demo-publisher")
+
+
 def test_a_voucher_earns_for_its_publisher_until_it_is_withdrawn(local: Local) -> None:
     def sold(order_id: str) -> Any:
         body = {"action": "sale", "orderId": order_id, "values": ["10.00"], "voucher": "summer10"}
@@ -124,6 +139,15 @@ def test_status_says_how_the_box_on_this_machine_fares(local: Local) -> None:
     final_receipt(local.box, buy(local.box, follow_link(local.box), "STATUS-1").json["conversionId"])
     [box] = local.json("status", "demo")["boxes"]
     assert (box["url"], box["status"], box["rpc"], box["config"]) == (local.box.url, "ok", "ok", "as here")
+    [unasked] = local.json("status")["boxes"]
+    assert (unasked["merchant"], unasked["url"]) == ("demo", local.box.url)
+
+
+def test_status_of_a_merchant_that_is_not_there_is_no_box_that_fares_well(local: Local) -> None:
+    elsewhere = local.run("status", "nope")
+    assert (elsewhere.exit_code, "demo's box on this machine" in elsewhere.stderr) == (2, True), elsewhere.stderr
+    nowhere = CliRunner().invoke(main, ["status", "nope"])
+    assert (nowhere.exit_code, "no configs/nope.json" in nowhere.stderr) == (2, True), nowhere.stderr
 
 
 def test_a_table_in_a_pipe_has_a_line_for_each_row(local: Local) -> None:
@@ -159,10 +183,97 @@ def test_a_publisher_is_brought_in_with_both_parties_own_keys(local: Local, merc
     }
     registered = local.json("agreement", "register", "demo", offer, "--keystore", merchant)
     assert "clickId" in ask("GET", link).headers["Location"]
+    assert local.json("agreement", "register", "demo", offer, "--keystore", merchant) == registered
     [listed] = local.json("agreement", "list", "demo", "slow-table")["agreements"]
     assert (listed["agreementId"], listed["state"]) == (registered["agreementId"], "active")
     local.json("agreement", "end", "demo", "slow-table", "--keystore", merchant)
     assert "clickId" not in ask("GET", link).headers["Location"]
+
+
+def in_force(local: Local, merchant: str, publisher_id: str, folder: Path) -> str:
+    """A publisher with an agreement on the network; the agreement's id."""
+    account = Account.create()
+    theirs, offer = keystore(account, folder / "theirs.json"), str(folder / "offer.json")
+    local.json("publisher", "add", "demo", publisher_id, "--name", "Partner", "--account", account.address)
+    local.json("agreement", "offer", "demo", publisher_id, "--out", offer)
+    for signs in (merchant, theirs):
+        local.json("agreement", "sign", offer, "--keystore", signs)
+    made: str = local.json("agreement", "register", "demo", offer, "--keystore", merchant)["agreementId"]
+    return made
+
+
+def states(local: Local, publisher_id: str) -> list[str]:
+    return [one["state"] for one in local.json("agreement", "list", "demo", publisher_id)["agreements"]]
+
+
+def counts_clicks(local: Local, publisher_id: str) -> bool:
+    return "clickId" in ask("GET", f"{local.box.url}/click/{publisher_id}").headers["Location"]
+
+
+def test_who_is_no_party_ends_no_agreement_and_stops_no_link(local: Local, merchant: str, tmp_path: Path) -> None:
+    in_force(local, merchant, "firm-table", tmp_path)
+    stranger = keystore(Account.create(), tmp_path / "stranger.json")
+    done = local.run("agreement", "end", "demo", "firm-table", "--keystore", stranger)
+    assert (done.exit_code, "neither the merchant" in done.stderr) == (2, True)
+    assert counts_clicks(local, "firm-table")
+    assert states(local, "firm-table") == ["active"]
+
+
+def test_an_end_that_the_network_refuses_stops_no_link(local: Local, merchant: str, tmp_path: Path) -> None:
+    in_force(local, merchant, "poor-table", tmp_path)
+    no_funds = str(tmp_path / "theirs.json")
+    done = local.run("agreement", "end", "demo", "poor-table", "--keystore", no_funds)
+    assert done.exit_code == 1, done.stderr
+    assert counts_clicks(local, "poor-table")
+    local.json("agreement", "end", "demo", "poor-table", "--keystore", merchant)
+    assert not counts_clicks(local, "poor-table")
+
+
+@pytest.mark.parametrize("left", ["only the network knows", "only the links know"])
+def test_an_end_that_broke_off_is_finished_by_the_next_one(
+    local: Local, merchant: str, tmp_path: Path, left: str
+) -> None:
+    """Killed before it could write down what it did on the network; or, by an earlier version, before it did it."""
+    publisher_id = left.replace(" ", "-")
+    name = in_force(local, merchant, publisher_id, tmp_path)
+    box = opened(local, "merchant-box-demo")
+    if left == "only the network knows":
+        sent = encode_end(box.config.merchant.account, bytes.fromhex(name[2:]))
+        Wallet(local.folder / "keys" / "merchant.key").send(local.box.line["rpc"], box.config.network.contract, sent)
+    else:
+        held = box.publishers.get(publisher_id)
+        assert held
+        box.publishers.put(replace(held, link=None))
+    assert local.json("agreement", "end", "demo", publisher_id, "--keystore", merchant)["agreementId"] == name
+    assert not counts_clicks(local, publisher_id)
+    assert states(local, publisher_id) == ["ended"]
+    assert box.views.agreement(box.config.merchant.account, bytes.fromhex(name[2:])).closes_at > 0
+    again = local.run("agreement", "end", "demo", publisher_id, "--keystore", merchant)
+    assert (again.exit_code, "no agreement in force" in again.stderr) == (2, True)
+
+
+def test_an_agreement_that_was_ended_is_not_brought_back_by_its_offer(
+    local: Local, merchant: str, tmp_path: Path
+) -> None:
+    in_force(local, merchant, "done-table", tmp_path)
+    local.json("agreement", "end", "demo", "done-table", "--keystore", merchant)
+    done = local.run("agreement", "register", "demo", str(tmp_path / "offer.json"), "--keystore", merchant)
+    assert (done.exit_code, "is ended" in done.stderr) == (2, True)
+    assert not counts_clicks(local, "done-table")
+
+
+def test_what_the_contract_refuses_is_told_by_its_name(local: Local, merchant: str, tmp_path: Path) -> None:
+    in_force(local, merchant, "late-table", tmp_path)
+    made = [tmp_path / f"{which}.json" for which in ("first", "second")]
+    for offer in made:
+        local.json(
+            "agreement", "offer", "demo", "late-table", "--out", str(offer), "--days", str(1 + made.index(offer))
+        )
+        for signs in (merchant, str(tmp_path / "theirs.json")):
+            local.json("agreement", "sign", str(offer), "--keystore", signs)
+    local.json("agreement", "register", "demo", str(made[0]), "--keystore", merchant)
+    done = local.run("agreement", "register", "demo", str(made[1]), "--keystore", merchant)
+    assert (done.exit_code, "WrongNonce" in done.stderr) == (1, True), done.stderr
 
 
 def test_an_offer_is_signed_by_its_parties_and_in_its_own_words_alone(
@@ -181,6 +292,17 @@ def test_an_offer_is_signed_by_its_parties_and_in_its_own_words_alone(
     offer.write_text(text.replace('"lockDays": 30', '"lockDays": 31'))
     done = local.run("agreement", "sign", str(offer), "--keystore", merchant)
     assert (done.exit_code, "was changed" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "command", ["signer fund demo", "signer revoke demo --address 0x", "agreement end demo demo-publisher"]
+)
+def test_none_of_several_operational_keys_stands_in_for_a_party(local: Local, tmp_path: Path, command: str) -> None:
+    first, second = Account.create(), Account.create()
+    arguments = command.replace("0x", first.address).split()
+    both = f"{first.address},{second.address}"
+    done = local.run(*arguments, "--keystore", keystore(second, tmp_path / "second.json"), SIGNER_ADDRESS=both)
+    assert (done.exit_code, "operational key" in done.stderr) == (2, True), done.stderr
 
 
 def test_the_merchants_account_revokes_and_authorises_the_key_and_nothing_is_lost_between(
@@ -267,6 +389,67 @@ def test_an_exported_box_stands_elsewhere_and_its_receipts_still_verify(local: L
     assert transfer.export(elsewhere, again) == exported
 
 
+def items(file: Path) -> list[str]:
+    """Of an export, in an order of their own."""
+    return sorted(gzip.decompress(file.read_bytes()).decode().splitlines()[1:])
+
+
+def test_a_backup_restored_under_another_name_replaces_what_a_damaged_box_holds(local: Local, tmp_path: Path) -> None:
+    """The runbook's steps, but for AWS's own restore: an import under that name stands for it."""
+    before, restored, now = (tmp_path / f"{name}.jsonl.gz" for name in ("before", "restored", "now"))
+    kept = buy(local.box, follow_link(local.box), "BACKUP-1").json["conversionId"]
+    final_receipt(local.box, kept)
+    local.json("export", "demo", str(before))
+    transfer.import_(opened(local, "restored-demo"), before)
+    later = buy(local.box, follow_link(local.box), "BACKUP-2").json["conversionId"]
+    local.json("export", "demo", str(now))
+
+    exported = local.json("export", "demo", str(restored), "--tables", "restored-demo")["items"]
+    assert exported == len(items(before)) - 1
+    damaged = opened(local, "merchant-box-damaged")
+    transfer.import_(damaged, now)
+    assert damaged.conversions.get(later)
+    transfer.import_(damaged, restored, over=True)
+    assert damaged.conversions.get(later) is None
+    assert receipts.receipt(damaged, kept)[0] == 200
+    transfer.export(damaged, now)
+    assert items(now) == items(restored)
+
+
+def test_tables_of_a_name_that_nobody_has_are_not_exported(local: Local, tmp_path: Path) -> None:
+    file = tmp_path / "none.jsonl.gz"
+    done = local.run("export", "demo", str(file), "--tables", "restored-demmo")
+    assert (done.exit_code, "restored-demmo-" in done.stderr, file.exists()) == (1, True, False)
+
+
+def test_a_file_that_cannot_be_imported_deletes_nothing(local: Local, tmp_path: Path) -> None:
+    whole, unknown, again = (tmp_path / f"{name}.jsonl.gz" for name in ("whole", "unknown", "again"))
+    local.json("export", "demo", str(whole))
+    box = opened(local, "merchant-box-kept")
+    transfer.import_(box, whole)
+    transfer.export(box, whole)
+    unknown.write_bytes(gzip.compress(gzip.decompress(whole.read_bytes()).replace(b'"table": "keys"', b'"table": "x"')))
+    with pytest.raises(WrongInput, match="upgrade first"):
+        transfer.import_(box, unknown, over=True)
+    transfer.export(box, again)
+    assert items(again) == items(whole)
+
+
+def test_nobody_else_can_read_an_export_while_it_is_written(
+    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, scan, modes = opened(local, "merchant-box-private"), tables.State.scan, list[int]()
+
+    def look(*arguments: Any, **options: Any) -> Any:
+        modes.extend(file.stat().st_mode & 0o777 for file in tmp_path.iterdir())
+        return scan(*arguments, **options)
+
+    monkeypatch.setattr(tables.State, "scan", look)
+    transfer.export(box, tmp_path / "export.jsonl.gz")
+    modes += [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()]
+    assert modes == [0o600, 0o600]
+
+
 def test_what_is_no_whole_export_of_this_merchant_is_not_imported(local: Local, tmp_path: Path) -> None:
     box = opened(local, "merchant-box-unwritten")
     whole = tmp_path / "whole.jsonl.gz"
@@ -298,6 +481,30 @@ def test_rebuilding_puts_index_attributes_right_and_finds_nothing_the_second_tim
     assert stats.rebuild(box, dry_run=True)[1] == 1
     assert stats.rebuild(box, dry_run=False)[1] == 1
     assert stats.rebuild(box, dry_run=True)[1] == 0
+
+
+@pytest.mark.parametrize("model", [tables.Clicks, tables.Conversions])
+def test_what_goes_while_it_is_put_right_is_not_brought_back(
+    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: type[Model]
+) -> None:
+    file = tmp_path / "demo.jsonl.gz"
+    buy(local.box, follow_link(local.box), f"GONE-{model.__name__}")
+    local.json("export", "demo", str(file))
+    box = opened(local, f"merchant-box-gone-{model.__name__.lower()}")
+    transfer.import_(box, file)
+    scan: Any = model.scan
+    spoiled = next(iter(scan(limit=1)))
+    spoiled.update(actions=[spoiled.__class__.day_slot.set("1970-01-01#0")])
+
+    def forgotten(*_: Any, **__: Any) -> Iterator[Any]:
+        """As the table does by itself when a click's time is over."""
+        for row in list(scan()):
+            row.delete()
+            yield row
+
+    monkeypatch.setattr(model, "scan", forgotten)
+    assert stats.rebuild(box, dry_run=False)[1] == 1
+    assert list(scan()) == []
 
 
 @pytest.mark.parametrize("release", sorted(path.name for path in DATA.iterdir() if path.is_dir()))

@@ -11,13 +11,16 @@ import pytest
 from click.testing import CliRunner
 
 from chalicelib.domain import config_versions
-from chalicelib.domain.config import json_schema, parse
+from chalicelib.domain.config import Signer, json_schema, parse
 from chalicelib.domain.config_check import check, checksummed
+from ops.aws import releases
+from ops.aws.releases import Release
 from ops.boxes.checking import mistakes
 from ops.boxes.config import config as config_command
-from ops.boxes.new import create, create_many
+from ops.boxes.new import create, create_many, new
 from ops.boxes.output import WrongInput
-from ops.boxes.project import Project
+from ops.boxes.project import Project, write
+from ops.boxes.stages import Stage, read_stage, write_stage
 from ops.local.process import ROOT
 
 ZONES = ("Europe/Amsterdam", "UTC")
@@ -288,6 +291,44 @@ def test_a_merchant_is_not_made_with_a_time_zone_that_there_is_not(tmp_path: Pat
     with pytest.raises(WrongInput, match="there is no time zone 'Nowhere/X'"):
         create(project, "acme", "arm64", {**ANSWERS, "time_zone": "Nowhere/X"})
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_box_whose_region_is_gone_can_be_provisioned_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a call to AWS: what the region knew cannot be asked any more."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.py").touch()
+    project = Project(tmp_path)
+    project.configs.mkdir()
+    (project.configs / "demo.json").write_bytes(changed("signer", {"kind": "kms", "keys": 2}))
+    create(project, "demo", "arm64", None)
+    lost = Stage(
+        *("demo", Signer("kms", 2), "arm64"),
+        conversions_stream="arn:aws:dynamodb:eu-lost-1:123456789012:table/merchant-box-demo-conversions/stream/1",
+        signer_addresses=("0x" + "1" * 40, "0x" + "2" * 40),
+        region="eu-lost-1",
+        account="123456789012",
+        key_arns=tuple(f"arn:aws:kms:eu-lost-1:123456789012:key/{number}" for number in (1, 2)),
+    )
+    write_stage(project, lost)
+    with project.changing_stages() as held:
+        held["stages"]["demo"]["lambda_memory_size"] = 2048
+    write(project.chalice / "deployed" / "demo.json", json.dumps({"resources": [{"name": "rest_api"}]}))
+    package = project.chalice / "deployments" / "package.zip"
+    write(package, "")
+    releases.keep(project, Release("demo", "1", "hash", str(package), "deployment", {}))
+
+    done = CliRunner().invoke(new, ["demo", "--keep-config", "--elsewhere", "--json"])
+    assert done.exit_code == 0, done.output
+    assert read_stage(project, "demo", lost.signer) == Stage("demo", lost.signer, "arm64")
+    assert "eu-lost-1" not in "".join(file.read_text() for file in project.chalice.rglob("*.json"))
+    assert (project.stage("demo") or {})["lambda_memory_size"] == 2048
+    assert project.deployed("demo") == {}
+    assert releases.last(project, "demo") is None
+    assert mistakes(project, ["demo"]) == []
+    refused = CliRunner().invoke(new, ["demo", "--elsewhere"])
+    assert (refused.exit_code, "--keep-config" in refused.output) == (2, True)
 
 
 def test_the_command_exits_with_2_on_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

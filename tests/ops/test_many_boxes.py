@@ -276,3 +276,40 @@ def test_a_canary_nobody_knows_is_refused_before_anything_is_done(operated: Oper
     code, _, told = operated.run("upgrade", "--all", "--canary", "hoolli")
     assert (code, operated.begun) == (2, [])
     assert "hoolli" in told
+
+
+def test_a_box_that_is_named_twice_is_brought_once(operated: Operated) -> None:
+    code, answer, told = operated.run("deploy", "acme", "globex", "acme")
+    assert (code, sorted(operated.begun)) == (0, ["acme", "globex"])
+    assert answer["done"].keys() == {"acme", "globex"}
+    assert "2 of 2 deployed" in told
+    operated.run("deploy", "acme", "acme")
+    assert operated.begun == ["acme"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "deploy here",
+        "deploy acme here",
+        "upgrade acme here --canary acme",
+        "provision here",
+        "gateway here",
+        "smoke here",
+    ],
+)
+def test_a_box_of_this_machine_is_not_brought_to_aws(operated: Operated, command: str) -> None:
+    """Refused before anything is asked of AWS, where it would get tables and a stack that nothing writes to."""
+    here = {**COMMON, "merchant": "here", "name": "Here", "site": "https://here.example/", "signer": "local"}
+    create_many(Project(operated.root), [here], "arm64", {})
+    code, _, told = operated.run(*command.split())
+    assert (code, operated.begun) == (2, [])
+    assert "`box up`" in told
+    assert operated.run("deploy", "--all")[1]["done"].keys() == set(MERCHANTS)
+
+
+@pytest.mark.parametrize("command", ["deploy acme nobody", "upgrade acme nobody --canary acme", "gateway nobody"])
+def test_a_merchant_without_a_config_is_refused_before_any_other_is_brought(operated: Operated, command: str) -> None:
+    code, _, told = operated.run(*command.split())
+    assert (code, operated.begun) == (2, [])
+    assert "no configs/nobody.json" in told

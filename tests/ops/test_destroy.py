@@ -1,0 +1,110 @@
+"""`box destroy`: in which order a box goes, and what must be kept first.
+
+What AWS and Chalice delete is noted here (their real run is in tests/aws/test_boxes_on_aws.py); the tables are real.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chalicelib.adapters import tables
+from ops.aws import bundle, secrets, stack
+from ops.boxes.new import create
+from ops.boxes.project import Project, write
+from ops.cli import main
+from ops.local.dynoxide import Dynoxide
+from tests.ops.test_many_boxes import COMMON
+
+MERCHANT = "leaving"
+
+
+class Leaving:
+    """A box that stands, with one publisher; another one is noted while `chalice delete` is at work."""
+
+    def __init__(self, root: Path, dynamodb: Dynoxide) -> None:
+        self.project, self.deleted, self.export = Project(root), list[str](), root / "exports" / "last.jsonl.gz"
+        self.stack = "UPDATE_COMPLETE"
+        self._dynamodb = dynamodb
+        answers = {**COMMON, "name": "Leaving", "site": "https://leaving.example/", "signer": "keystore"}
+        self.project.configs.mkdir()
+        (root / "app.py").touch()
+        create(self.project, MERCHANT, "arm64", answers)
+        write(self.project.chalice / "deployed" / f"{MERCHANT}.json", json.dumps({"resources": [{"name": "rest_api"}]}))
+        self.put("before")
+
+    def put(self, publisher_id: str) -> None:
+        tables.bind(f"merchant-box-{MERCHANT}", "eu-central-1", self._dynamodb.url)
+        tables.create_all()
+        tables.Publishers(publisher_id, body="{}").save()
+
+    def chalice(self, _: Project, command: str, *__: str) -> str:
+        self.deleted.append(f"chalice {command}")
+        self.put("meanwhile")
+        return ""
+
+    def run(self) -> Result:
+        arguments = ["destroy", MERCHANT, "--confirm", MERCHANT, "--export", str(self.export), "--json"]
+        return CliRunner().invoke(main, arguments, env={"DYNAMODB_URL": self._dynamodb.url})
+
+    @property
+    def exported(self) -> list[str]:
+        lines = [json.loads(line) for line in gzip.decompress(self.export.read_bytes()).splitlines()]
+        return sorted(line["item"]["publisherId"]["S"] for line in lines if line.get("table") == "publishers")
+
+
+@pytest.fixture
+def leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dynamodb: Dynoxide) -> Leaving:
+    monkeypatch.chdir(tmp_path)
+    made = Leaving(tmp_path, dynamodb)
+
+    def gone(what: str) -> Callable[..., list[str]]:
+        def note(*_: Any) -> list[str]:
+            made.deleted.append(what)
+            return []
+
+        return note
+
+    monkeypatch.setattr(stack, "describe", lambda _: {"StackStatus": made.stack})
+    monkeypatch.setattr(stack, "remove", gone("stack"))
+    monkeypatch.setattr(secrets, "remove_all", gone("secrets"))
+    monkeypatch.setattr(bundle, "run_chalice", made.chalice)
+    return made
+
+
+def test_what_came_in_until_the_traffic_stopped_is_in_the_export(leaving: Leaving) -> None:
+    done = leaving.run()
+    assert done.exit_code == 0, done.stderr
+    assert leaving.deleted == ["chalice delete", "stack", "secrets"]
+    assert leaving.exported == ["before", "meanwhile"]
+
+
+def test_a_config_with_a_mistake_stops_it_before_anything_is_deleted(leaving: Leaving) -> None:
+    file = leaving.project.config_file(MERCHANT)
+    file.write_text(file.read_text().replace('"currency"', '"curency"'))
+    done = leaving.run()
+    assert (done.exit_code, "curency" in done.stderr) == (2, True), done.stderr
+    assert leaving.deleted == []
+
+
+def test_what_cannot_be_exported_is_not_deleted(leaving: Leaving) -> None:
+    tables.Vouchers.delete_table()
+    done = leaving.run()
+    assert (done.exit_code, "vouchers" in done.stderr) == (1, True), (done.stderr, done.exception)
+    assert leaving.deleted == []
+    assert not leaving.export.exists()
+
+
+def test_a_deletion_that_broke_off_is_finished_without_the_tables_that_are_gone(leaving: Leaving) -> None:
+    tables.Vouchers.delete_table()
+    leaving.stack = "DELETE_FAILED"
+    done = leaving.run()
+    assert done.exit_code == 0, done.stderr
+    assert leaving.deleted == ["chalice delete", "stack", "secrets"]
+    assert json.loads(done.stdout)["export"] is None
