@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from ops.asking import ask, expect, until
 from ops.local.running import RunningBox
-from ops.story import ask, expect, until
 
 SALES = 30
 STATES = ("sent", "mined", "confirmed")

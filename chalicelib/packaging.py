@@ -17,6 +17,7 @@ def refuse_mistakes() -> None:
 
 def found() -> list[str]:
     """Every mistake in the configs (a bundle carries all of them) and in the stage's environment."""
+    from chalicelib.adapters import time_zones
     from chalicelib.domain.config_check import check
 
     held = settings()
@@ -24,7 +25,7 @@ def found() -> list[str]:
     mistakes: list[str] = []
     for file in sorted(folder.glob("*.json")):
         if file.name != "schema.json":
-            _, wrong = check(file.read_bytes(), f"{folder.name}/{file.name}", file.stem)
+            _, wrong = check(file.read_bytes(), f"{folder.name}/{file.name}", file.stem, time_zones.known())
             mistakes += [str(one) for one in wrong]
     stage = f".chalice/config.json: $.stages.{held.merchant}.environment_variables"
     if not held.config_file.exists():

@@ -16,6 +16,7 @@ from chalicelib.adapters.contract_abi import topic
 from chalicelib.adapters.contract_events import AgreementRegistered
 from chalicelib.domain.money import format_amount
 from chalicelib.domain.network_changes import REASONS
+from ops.boxes.given import WEB_ADDRESS
 from ops.chain_reader import Chain, ChainUnreadable, topic_of
 from ops.kept_answers import Saved, check_answers, read_saved
 from ops.ledger import Ledger
@@ -133,11 +134,11 @@ def _totals(report: Report, ledger: Ledger) -> None:
 )
 @click.option("--publisher", required=True, help="The account (0x...) that signed the publisher's agreements.")
 @click.option("--contract", help="The network contract; found by the publisher's agreements where there is only one.")
-@click.option("--rpc", required=True, help="A node you trust: yours, or a public one.")
+@click.option("--rpc", type=WEB_ADDRESS, required=True, help="A node you trust: yours, or a public one.")
 @click.option("--merchant", help="Only this merchant's account.")
 @click.option("--from-block", default=0, show_default=True, help="The block the contract was deployed in.")
 @click.option("--saved", type=click.File("r"), help="Kept 202 answers: a JSON array, or an object a line.")
-@click.option("--box", help="Where to ask for the receipts of kept answers that are not in the file.")
+@click.option("--box", type=WEB_ADDRESS, help="Where to ask for the receipts of kept answers that are not in the file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 def audit(
     publisher: str,

@@ -113,14 +113,14 @@ def up(
     """
     from ops.local.stack import Options
 
-    changed = {"config": config.resolve()} if config else {}
+    changed = {"config": config} if config else {}
     options = Options(data, port=port, prefix=prefix, dynamodb_url=dynamodb, rpc_url=rpc, **changed)
     with contextlib.suppress(Ended):
         _serve(options, as_json)
 
 
 def _serve(options: Any, as_json: bool) -> None:
-    from chalicelib.domain.config import ConfigError
+    from chalicelib.domain.config_check import Mistaken
     from ops.local.process import PartFailed
     from ops.local.stack import Stack
 
@@ -128,8 +128,9 @@ def _serve(options: Any, as_json: bool) -> None:
     _log_to(options.data / "box.log")
     try:
         stack = Stack(options)
-    except ConfigError as error:
-        click.echo(f"{error.file}: {error.path}: {error.fault}\n  {error.remedy}", err=True)
+    except Mistaken as wrong:
+        for one in wrong.mistakes:
+            click.echo(f"{one.file}: {one.path}: {one.fault}\n  {one.remedy}", err=True)
         sys.exit(2)
     except PartFailed as error:
         click.echo(f"The box did not start: {error}", err=True)

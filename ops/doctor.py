@@ -17,6 +17,7 @@ import click
 from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
+from ops.boxes.given import WEB_ADDRESS
 from ops.boxes.output import json_option, show
 
 SECONDS = 10_000
@@ -191,7 +192,7 @@ def _open(context: BrowserContext, url: str, publisher: str | None, report: Repo
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", type=WEB_ADDRESS)
 @click.option("--publisher", metavar="ID", help="Whose link to follow for the test click.")
 @json_option
 def doctor(url: str, publisher: str | None, as_json: bool) -> None:

@@ -13,9 +13,6 @@ import re
 import secrets
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from html import unescape
@@ -25,67 +22,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import click
 
+from ops.asking import Answer, DoesNotHold, ask, expect, until
 from ops.local import rpc
 from ops.local.process import ROOT, PartFailed
 from ops.local.running import RunningBox
 
-FINAL_SECONDS = 60.0
 AMOUNT = "100.00"
 COMMISSION = "10.00"
 """10 % of the amount: the demo's agreement."""
-
-
-class DoesNotHold(Exception):
-    """A step's claim turned out false; the message says what was found instead."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            raise DoesNotHold(f"the answer ({self.status}) is not JSON: {self.body[:200]!r}") from None
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_NoRedirect)
-
-
-def ask(method: str, url: str, body: Any = None, **headers: str) -> Answer:
-    data = None if body is None else json.dumps(body).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, data, named, method=method)
-    try:
-        with _opener.open(request, timeout=30) as answer:
-            return Answer(answer.status, answer.headers, answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return Answer(error.code, error.headers, error.read())
-
-
-def expect(found: Any, wanted: Any, what: str) -> None:
-    if found != wanted:
-        raise DoesNotHold(f"{what} is {found!r}, not {wanted!r}")
-
-
-def until(what: str, ready: Callable[[], Any], seconds: float = FINAL_SECONDS) -> Any:
-    """Polls until `ready` gives something true, and gives that."""
-    deadline = time.monotonic() + seconds
-    while not (found := ready()):
-        if time.monotonic() > deadline:
-            raise DoesNotHold(f"after {seconds:.0f} s still not so: {what}")
-        time.sleep(0.25)
-    return found
 
 
 class Story:

@@ -7,8 +7,8 @@ import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ops.asking import Answer, ask
 from ops.local.running import RunningBox
-from ops.story import Answer, ask
 
 
 def follow_link(box: RunningBox) -> str:

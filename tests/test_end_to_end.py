@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from ops.asking import ask
 from ops.local.running import RunningBox
-from ops.story import ask
 from tests.shopper import as_merchant, final_receipt
 
 SECONDS = 30_000

@@ -3,15 +3,16 @@
 The model here is the source of `configs/schema.json`; `parse` reports a mistake with its JSON path, the fault and the remedy.
 """
 
-import difflib
-import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib.domain.decoding import decode
+from chalicelib.domain import json_text
+from chalicelib.domain.decoding import convert
+
+if TYPE_CHECKING:
+    from chalicelib.domain.config_faults import Fault
 
 VERSION = 1
 
@@ -25,6 +26,7 @@ Host = Annotated[
     ),
 ]
 Origin = Annotated[str, Meta(pattern="^https?://[a-z0-9.-]+(:[0-9]+)?$", description="scheme and host, without a path")]
+Domain = Annotated[str, Meta(pattern="^\\.?[a-z0-9.-]+$", description="a domain, such as shop.example")]
 Name = Annotated[str, Meta(min_length=1, max_length=60)]
 Address = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$", description="an address: 0x and 40 hex digits")]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217, such as EUR")]
@@ -69,7 +71,7 @@ class Tracking(Strict, frozen=True):
         "reference",
         "transactionId",
     )
-    cookie_domain: Annotated[str, Meta(pattern="^\\.?[a-z0-9.-]+$")] | None = None
+    cookie_domain: Domain | None = None
     consent: Literal["granted", "required", "off"] = "granted"
     customer_groups: dict[Literal["new", "existing"], Name] = {}
     """Commission groups by the reported customer status, for orders without groups of their own: an agreement that pays only for new
@@ -146,13 +148,28 @@ class ConfigError(Exception):
 
 
 def parse(text: bytes, file: str) -> Config:
-    """Read a config file's bytes. `file` is its name, for the message only. Raises ConfigError."""
+    """Read a config file's bytes. `file` is its name, for the message only. Raises ConfigError, for the first mistake in its form."""
     try:
-        return decode(text, Config)
-    except msgspec.ValidationError as error:
-        raise _explained(error, text, file) from None
-    except msgspec.DecodeError as error:
-        raise ConfigError(file, "$", f"not JSON: {error}", "Compare it with another file in configs/") from None
+        written = json_text.read(text)
+    except json_text.NotJson as error:
+        raise ConfigError(file, "$", error.fault, error.remedy) from None
+    config, wrong = formed(written)
+    if config is None:
+        raise ConfigError(file, wrong[0].path, wrong[0].fault, wrong[0].remedy)
+    return config
+
+
+def formed(written: json_text.Written) -> "tuple[Config | None, list[Fault]]":
+    """The config, or every fault of its form."""
+    try:
+        config = convert(written.document, Config)
+    except msgspec.ValidationError:
+        config = None
+    if config is not None and not written.repeated:
+        return config, []
+    from chalicelib.domain.config_faults import faults, repetitions  # a box that starts well has no use for them
+
+    return None, [*repetitions(written.repeated), *faults(written.document, Config)]
 
 
 def json_schema() -> dict[str, Any]:
@@ -163,63 +180,3 @@ def json_schema() -> dict[str, Any]:
         "title": "Integration config of a merchant box",
         **schema,
     }
-
-
-_UNKNOWN_KEY = re.compile(r"unknown field `(?P<key>[^`]+)`")
-_PATTERN = re.compile(r"matching regex '(?P<pattern>.+)'$")
-_MISSING_KEY = re.compile(r"missing required field `(?P<key>[^`]+)`")
-
-
-def _explained(error: msgspec.ValidationError, text: bytes, file: str) -> ConfigError:
-    fault, _, where = str(error).partition(" - at ")
-    path = where.strip("`") or "$"
-    if unknown := _UNKNOWN_KEY.search(fault):
-        return ConfigError(file, path, f"there is no key '{unknown['key']}' here", _nearest(unknown["key"]))
-    if missing := _MISSING_KEY.search(fault):
-        return ConfigError(
-            file,
-            path,
-            f"the key '{missing['key']}' is missing",
-            "Add it; configs/schema.json says what it takes",
-        )
-    if (pattern := _PATTERN.search(fault)) and (meant := _meant(pattern["pattern"])):
-        fault = f"this is not {meant}"
-    return ConfigError(
-        file,
-        path,
-        fault[:1].lower() + fault[1:],
-        f"Found {_value_at(text, path)}; configs/schema.json says what it takes",
-    )
-
-
-def _meant(pattern: str) -> str | None:
-    """In words, as the schema says it of the field."""
-
-    def described(node: Any) -> Iterator[str]:
-        if isinstance(node, dict):
-            if node.get("pattern") == pattern and "description" in node:
-                yield node["description"]
-            node = list(node.values())
-        if isinstance(node, list):
-            for inner in node:
-                yield from described(inner)
-
-    return next(described(json_schema()), None)
-
-
-def _nearest(key: str) -> str:
-    known = sorted(
-        {name for definition in json_schema()["$defs"].values() for name in definition.get("properties", {})}
-    )
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"Did you mean '{close[0]}'?" if close else "Remove it; configs/schema.json lists the keys"
-
-
-def _value_at(text: bytes, path: str) -> str:
-    value: Any = msgspec.json.decode(text)
-    for part in re.findall(r"[^.\[\]$]+", path):
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdigit():
-            value = value[int(part)]
-    return msgspec.json.encode(value).decode()[:60]

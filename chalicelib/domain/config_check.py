@@ -1,18 +1,19 @@
-"""What a config must satisfy beyond its schema: no secret in it, and nothing that could not work. Every mistake at once.
+"""What a config must satisfy beyond its schema: no secret in it, and nothing that could not work.
 
-The schema (domain.config) says what a file may look like; these rules say what it may mean.
+The schema (domain.config) says what a file may look like; these rules say what it may mean. Every mistake in the form is told at once,
+and when there is none, every one in the meaning.
 """
 
-import json
+import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.domain import config_versions
+from chalicelib.domain import config_versions, json_text
 from chalicelib.domain.agreement import BadTerms
 from chalicelib.domain.click import lies_under
-from chalicelib.domain.config import VERSION, Config, ConfigError, parse
+from chalicelib.domain.config import VERSION, Config, ConfigError, formed
 from chalicelib.domain.errors import Refusal
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.offer import offered_terms, rule_of
@@ -31,39 +32,52 @@ SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("an address with a password in it", re.compile(r"://[^/\s:@]+:[^/\s@]+@")),
     (
         "an RPC address with its API key",
-        re.compile(r"(infura\.io|alchemy\.com|quiknode\.pro|ankr\.com|/v[23])/[\w-]{16,}"),
+        re.compile(r"(infura\.io|alchemy\.com|quiknode\.pro|ankr\.com)/(v[0-9]+/)?[\w-]+|/v[23]/[\w-]{16,}"),
     ),
     ("a seed phrase", re.compile(r"^([a-z]{3,8} ){11,23}[a-z]{3,8}$")),
 )
-SECRET_NAMES = re.compile(r"passw|secret|private.?key|mnemonic|token|credential|rpc.?url", re.IGNORECASE)
+SECRET_NAMES = re.compile(r"passw|secret|private.?key|mnemonic|token|credential|^rpc", re.IGNORECASE)
 
 
-def check(text: bytes, file: str, merchant: str) -> tuple[Config | None, list[ConfigError]]:
-    """The config in `text`, and every mistake found. `merchant` is what the file's name says; `file` is for the messages."""
-    mistakes = list(_secrets(text, file))
+class Mistaken(Exception):
+    """A config that cannot be started with; `mistakes` are all that were found."""
+
+    def __init__(self, mistakes: list[ConfigError]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = mistakes
+
+
+def check(
+    text: bytes, file: str, merchant: str | None, time_zones: Collection[str]
+) -> tuple[Config | None, list[ConfigError]]:
+    """The config in `text`, and every mistake found. `merchant` is what the file's name says, None where it may have any name; `file` is
+    for the messages; `time_zones` are those there are, and none of them where nobody can say (adapters.time_zones)."""
     try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
+        written = json_text.read(text)
+    except json_text.NotJson as error:
+        return None, [ConfigError(file, "$", error.fault, error.remedy)]
+    document = written.document
+    secrets = list(_secrets(document, file))
     if isinstance(document, dict) and (old := config_versions.outdated(document)) is not None:
         told = f"this file is of version {old}, today's is {VERSION}"
-        return None, [*mistakes, ConfigError(file, "$.version", told, f"Run `box config migrate {merchant}`")]
-    try:
-        config = parse(text, file)
-    except ConfigError as mistake:
+        return None, [*secrets, ConfigError(file, "$.version", told, f"Run `box config migrate {merchant or ''}`")]
+    config, faults = formed(written)
+    if config is None:
         # A secret under a key that does not exist is a secret first: saying both would print its neighbourhood twice.
-        return None, mistakes or [mistake]
-    return config, [*mistakes, *meaning(config, file, merchant)]
+        said = {secret.path for secret in secrets}
+        rest = [ConfigError(file, one.path, one.fault, one.remedy) for one in faults if one.culprit not in said]
+        return None, [*secrets, *rest]
+    return config, [*secrets, *meaning(config, file, merchant, time_zones)]
 
 
-def meaning(config: Config, file: str, merchant: str) -> list[ConfigError]:
+def meaning(config: Config, file: str, merchant: str | None, time_zones: Collection[str]) -> list[ConfigError]:
     """Every rule that the values break."""
     found: list[ConfigError] = []
 
     def wrong(path: str, fault: str, remedy: str) -> None:
         found.append(ConfigError(file, path, fault, remedy))
 
-    if config.merchant.id != merchant:
+    if merchant is not None and config.merchant.id != merchant:
         wrong(
             "$.merchant.id",
             f"'{config.merchant.id}' stands in the file of '{merchant}'",
@@ -73,6 +87,8 @@ def meaning(config: Config, file: str, merchant: str) -> list[ConfigError]:
     _check_site(config, wrong)
     _check_terms(config, wrong)
     _check_network(config, wrong)
+    if time_zones and config.time_zone not in time_zones:
+        wrong("$.timeZone", f"there is no time zone '{config.time_zone}'", _nearest_zone(config.time_zone, time_zones))
     if config.currency in config.rates:
         wrong(f"$.rates.{config.currency}", "a currency has no rate to itself", f"Leave {config.currency} out of rates")
     return found
@@ -86,12 +102,8 @@ def _check_addresses(config: Config, wrong: Wrong) -> None:
         ("$.merchant.account", config.merchant.account),
         ("$.network.contract", config.network.contract),
     ):
-        if int(address, 16) == 0:
-            wrong(path, "this is the zero address", "Nobody holds its key; give the real one")
-        elif address[2:] not in (address[2:].lower(), address[2:].upper()) and address != checksummed(address):
-            wrong(
-                path, "its letters' case does not fit its checksum: a digit may be mistyped", "Copy the address again"
-            )
+        if odd := address_fault(address):
+            wrong(path, *odd)
     if config.merchant.account.lower() == config.network.contract.lower():
         wrong(
             "$.merchant.account",
@@ -100,9 +112,22 @@ def _check_addresses(config: Config, wrong: Wrong) -> None:
         )
 
 
+def address_fault(address: str) -> tuple[str, str] | None:
+    """(fault, remedy) of what has an address's form and cannot be one that is meant."""
+    if int(address, 16) == 0:
+        return "this is the zero address", "Nobody holds its key; give the real one"
+    if address[2:] not in (address[2:].lower(), address[2:].upper()) and address != checksummed(address):
+        return "its letters' case does not fit its checksum: a digit may be mistyped", "Copy the address again"
+    return None
+
+
 def _check_site(config: Config, wrong: Wrong) -> None:
     public = config.network.chain_id not in PRIVATE_CHAINS
-    landing = urlsplit(config.site.landing_page)
+    try:
+        landing = urlsplit(config.site.landing_page)
+    except ValueError as error:
+        wrong("$.site.landingPage", f"this is no address: {error}", "Copy it from a browser")
+        return
     if landing.netloc.lower() not in config.site.hosts:
         wrong(
             "$.site.landingPage",
@@ -148,6 +173,11 @@ def _check_network(config: Config, wrong: Wrong) -> None:
         )
 
 
+def _nearest_zone(name: str, time_zones: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, time_zones, n=1, cutoff=0.8)
+    return f"Did you mean '{close[0]}'?" if close else "Use one such as Europe/Amsterdam"
+
+
 def checksummed(address: str) -> str:
     """EIP-55: the case of the letters is the checksum."""
     digits = address[2:].lower()
@@ -155,12 +185,8 @@ def checksummed(address: str) -> str:
     return "0x" + "".join(c.upper() if int(hashed[i], 16) > 7 else c for i, c in enumerate(digits))
 
 
-def _secrets(text: bytes, file: str) -> Iterator[ConfigError]:
+def _secrets(document: Any, file: str) -> Iterator[ConfigError]:
     """Anything that looks like a secret, by its value or its key's name. The message never repeats the value."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return
     for path, key, value in _strings(document, "$", ""):
         for what, pattern in SECRETS:
             if pattern.search(value):

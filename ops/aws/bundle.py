@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from ops.aws.clients import client
 from ops.aws.names import Names
+from ops.aws.stack import Say
 from ops.boxes.output import Failed
 from ops.boxes.project import Project
 
@@ -45,8 +46,9 @@ def package_file(project: Project, architecture: str) -> Path:
     return Path(packager.deployment_package_filename(str(project.root), version))
 
 
-def build(project: Project, merchant: str, architecture: str) -> None:
-    """The zip that `chalice deploy` will find. One process builds it, whoever else needs it meanwhile waits: they would write one file."""
+def build(project: Project, merchant: str, architecture: str, say: Say) -> None:
+    """The zip that `chalice deploy` will find. One process builds it, whoever else needs it meanwhile waits: they would write one file.
+    Raises Failed when it is larger than our functions should carry."""
     package = package_file(project, architecture)
     package.parent.mkdir(parents=True, exist_ok=True)
     with (package.parent / ".lock").open("w") as lock:
@@ -55,6 +57,12 @@ def build(project: Project, merchant: str, architecture: str) -> None:
             package.unlink()  # a build that was killed left half of it, which Chalice would take for whole
         if not package.exists():
             run_chalice(project, "package", "--stage", merchant, str(package.parent / "warm"))
+    zipped, unzipped = sizes(package)
+    told = f"the bundle has {zipped / 1e6:.1f} MB zipped, {unzipped / 1e6:.1f} MB unzipped"
+    if zipped > ZIPPED_LIMIT or unzipped > UNZIPPED_LIMIT:
+        most = f"{ZIPPED_LIMIT / 1e6:.0f} and {UNZIPPED_LIMIT / 1e6:.0f} MB"
+        raise Failed(f"{told}: more than {most}. Take out of requirements.txt or chalicelib/ what no function needs")
+    say(f"{merchant}: {told}")
 
 
 def sizes(package: Path) -> tuple[int, int]:

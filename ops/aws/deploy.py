@@ -11,13 +11,14 @@ from pathlib import Path
 from threading import Lock
 
 from chalicelib.settings import VERSION
+from ops.asking import DoesNotHold
 from ops.aws import gateway, releases, secrets
 from ops.aws.bundle import build, package_file, run_chalice
 from ops.aws.clients import gateway_url
 from ops.aws.names import Names
 from ops.aws.provision import config_of, provision
 from ops.aws.releases import Release
-from ops.aws.smoke import SmokeFailed, config_hash, runs, smoke
+from ops.aws.smoke import config_hash, runs, smoke
 from ops.aws.stack import Say
 from ops.boxes.checking import mistakes
 from ops.boxes.output import Failed, WrongInput
@@ -56,7 +57,7 @@ def deploy(
     assert stage is not None, "checked above"
     before = releases.last(project, merchant)
     say(f"{merchant}: chalice deploy")
-    build(project, merchant, stage.architecture)
+    build(project, merchant, stage.architecture, say)
     run_chalice(project, "deploy", "--stage", merchant)
     deployment = gateway.apply(project, merchant)
     api_id = project.deployed(merchant)["rest_api"]["rest_api_id"]
@@ -65,7 +66,7 @@ def deploy(
     say(f"{merchant}: smoke test of {url}")
     try:
         held = smoke(url, config, wanted)
-    except SmokeFailed as failure:
+    except DoesNotHold as failure:
         raise _undone(project, before, url, failure, say) from None
     entry = project.stage(merchant) or {}
     package = package_file(project, stage.architecture)
@@ -74,7 +75,7 @@ def deploy(
     return Deployed(merchant, url, wanted, round(time.monotonic() - started, 1), held)
 
 
-def _undone(project: Project, before: Release | None, url: str, failure: SmokeFailed, say: Say) -> Failed:
+def _undone(project: Project, before: Release | None, url: str, failure: DoesNotHold, say: Say) -> Failed:
     """Go back to the last release that worked, and see that it does."""
     if before is None:
         return Failed(
@@ -84,7 +85,7 @@ def _undone(project: Project, before: Release | None, url: str, failure: SmokeFa
     releases.go_back(project, before, gateway.stage_name(project))
     try:
         smoke_of_old(url, before)
-    except SmokeFailed as still:
+    except DoesNotHold as still:
         return Failed(
             f"the smoke test failed: {failure}; the release before it ({before.config_hash}) is back, but fails too: {still}"
         )

@@ -6,7 +6,6 @@ nothing of it is kept. Who signs with a hardware wallet or several people takes 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ops.boxes.given import read_json, read_text
 from ops.boxes.output import WrongInput
 from ops.local.wallet import Wallet
 
@@ -38,8 +38,11 @@ class OwnAccount(Wallet):
         from eth_account import Account
 
         self.key_file = keystore
+        held = read_json(keystore, dict)
         try:
-            key = Account.decrypt(json.loads(keystore.read_text()), password)
+            key = Account.decrypt(held, password)
+        except (KeyError, TypeError, AttributeError, AssertionError, NotImplementedError):
+            raise WrongInput(f"{keystore} is no keystore: that is encrypted JSON V3, as a wallet exports it") from None
         except ValueError as error:
             raise WrongInput(f"{keystore} does not open with this password ({error})") from None
         self._account = Account.from_key(key)
@@ -58,6 +61,6 @@ def open_account(keystore: Path | None, password_file: Path | None, operational:
 
 def _password(file: Path | None) -> str:
     if file is not None:
-        return file.read_text().rstrip("\n")
+        return read_text(file).rstrip("\n")
     given = os.environ.get("BOX_KEYSTORE_PASSWORD")
     return given if given is not None else str(click.prompt("The keystore's password", hide_input=True, err=True))

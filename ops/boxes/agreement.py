@@ -7,6 +7,7 @@ nobody can change a word of it without voiding the signatures.
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from msgspec.structs import replace
 from chalicelib.bootstrap import Box
 from chalicelib.domain.party import Agreement
 from ops.boxes.account import OwnAccount, keystore_option, open_account, password_option
+from ops.boxes.given import read_json
 from ops.boxes.opened import open_box, rpc_url
 from ops.boxes.output import WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project, write
 
 OFFER_DAYS = 14
+SIGNATURE = re.compile(r"0x([0-9a-fA-F]{2})+")
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
@@ -239,13 +242,17 @@ def _offer(file: Path) -> tuple[dict[str, Any], Any, bytes]:
 
     if not file.exists():
         raise WrongInput(f"there is no {file}: `box agreement offer` writes one")
+    read = read_json(file, dict)
     try:
-        read = json.loads(file.read_text())
-        typed = read["typedData"]
+        typed, _ = read["typedData"], read["publisherId"]
+        if not all(SIGNATURE.fullmatch(one) for one in read["signatures"].values()):
+            raise ValueError("a signature in it is not 0x and hex digits")
         terms = from_message(typed["message"])
         chain_id, contract = typed["domain"]["chainId"], typed["domain"]["verifyingContract"]
         digest = agreement_id(terms, chain_id, contract)
-    except (BadTerms, KeyError, ValueError, TypeError) as error:
+    except KeyError as missing:
+        raise WrongInput(f"{file} is no offer: it has no {missing}. `box agreement offer` writes one") from None
+    except (BadTerms, ValueError, TypeError, AttributeError) as error:
         raise WrongInput(f"{file} is no offer: {error}") from None
     if read.get("agreementId") != f"0x{digest.hex()}" or eip712(terms, chain_id, contract) != typed:
         raise WrongInput(f"{file} was changed after it was written: its terms do not make the id that it names")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterator, Sequence
 
+from chalicelib.adapters import time_zones
 from chalicelib.domain.config import Config, ConfigError
 from chalicelib.domain.config_check import check
 from ops.aws.functions import names as function_names
@@ -26,26 +26,15 @@ def _mistakes(project: Project, merchant: str) -> Iterator[ConfigError]:
     if not file.exists():
         yield ConfigError(shown, "$", "there is no such file", f"Run `box new {merchant}`")
         return
-    config, found = check(file.read_bytes(), shown, merchant)
+    config, found = check(file.read_bytes(), shown, merchant, time_zones.known())
     yield from found
     if config is None:
         return
-    if not _is_time_zone(config.time_zone):
-        told = f"there is no time zone '{config.time_zone}'"
-        yield ConfigError(shown, "$.timeZone", told, "Use one such as Europe/Amsterdam")
     longest = longest_merchant(function_names())
     if len(merchant) > longest:
         told = f"'{merchant}' has {len(merchant)} characters"
         yield ConfigError(shown, "$.merchant.id", told, f"AWS's names leave room for {longest}")
     yield from _stage_mistakes(project, config)
-
-
-def _is_time_zone(name: str) -> bool:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _stage_mistakes(project: Project, config: Config) -> Iterator[ConfigError]:

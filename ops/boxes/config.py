@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ops.boxes.given import read_json
 from ops.boxes.output import Failed, WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project, write
 
@@ -22,7 +23,8 @@ def config() -> None:
 @click.argument("merchants", nargs=-1)
 @json_option
 def check(merchants: tuple[str, ...], as_json: bool) -> None:
-    """Every mistake in the configs and stages, with file, path and remedy. Exit code 2 when there is one.
+    """Every mistake in the configs and stages, with file, path and remedy; what a config's values mean is judged once its form is
+    right. Exit code 2 when there is a mistake.
 
     Example: box config check acme
     """
@@ -73,15 +75,16 @@ def migrate(merchant: str, as_json: bool) -> None:
     Example: box config migrate acme
     """
     from chalicelib.domain import config_versions
+    from chalicelib.domain.config import VERSION
 
     file = Project().config_file(merchant)
-    if not file.exists():
-        raise WrongInput(f"there is no {file.name} in configs/")
-    document = json.loads(file.read_text())
+    document = _read(file)
     try:
         moved = config_versions.migrate(document)
     except config_versions.TooNew as error:
         raise WrongInput(str(error)) from None
+    if moved.get("version") != VERSION:
+        raise WrongInput(f"configs/{file.name} is of no version there was: `box config check {merchant}` says more")
     said = f"{file.name} is of today's version"
     if moved is not document:
         write(file, json.dumps(moved, indent=2) + "\n")
@@ -117,10 +120,10 @@ def diff(merchant: str, as_json: bool) -> None:
     show({"merchant": merchant, "changes": found}, as_json, people)
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise WrongInput(f"there is no {file.name} in configs/: run `box new {file.stem}`")
-    return json.loads(file.read_text())
+    return read_json(file, dict, f"configs/{file.name}")
 
 
 def differences(before: Any, after: Any, path: str = "$") -> list[dict[str, Any]]:

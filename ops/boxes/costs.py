@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import click
 
 from ops.boxes.output import json_option, rows, show
@@ -26,7 +28,7 @@ def costs(signer: str, conversions: int, as_json: bool) -> None:
             Line(f"{line.what}, for sales", line.units * conversions / 1000, line.dollars * conversions / 1000)
         )
     shown = [
-        {"unit": one.what, "count": f"{one.units:,.0f}", "US$": f"{one.dollars:.2f}"} for one in lines if one.units > 0
+        {"unit": one.what, "count": _count(one.units), "US$": f"{one.dollars:.2f}"} for one in lines if one.units > 0
     ]
     answer = {"signer": signer, "conversions": conversions, "lines": shown, "dollarsAMonth": f"{total(lines):.2f}"}
 
@@ -35,3 +37,8 @@ def costs(signer: str, conversions: int, as_json: bool) -> None:
         click.echo(f"\nUS$ {answer['dollarsAMonth']} a month, list prices, no free tier")
 
     show(answer, as_json, people)
+
+
+def _count(units: Decimal) -> str:
+    """Of few units two digits that count: of a gigabyte a month some hundredths are used."""
+    return f"{units:,.0f}" if units >= 10 else f"{units.normalize():.2g}"

@@ -125,8 +125,6 @@ def _chosen(project: Project, merchants: tuple[str, ...], every: bool) -> list[s
 
 def _for_aws(project: Project, merchant: str) -> None:
     """Raises WrongInput for a merchant that has no config, or whose box is none to deploy."""
-    if not project.config_file(merchant).exists():
-        raise WrongInput(f"there is no configs/{merchant}.json: run `box new {merchant}`")
     if _is_local(project, merchant):
         raise WrongInput(
             f"{merchant}'s signer is `local`: its box runs on one machine (`box up`), not on AWS. "
@@ -135,12 +133,10 @@ def _for_aws(project: Project, merchant: str) -> None:
 
 
 def _is_local(project: Project, merchant: str) -> bool:
-    """Whether the box runs on one machine and nowhere else. A config with a mistake is for whoever reads all of it to refuse."""
-    from chalicelib.domain.config_check import check
+    """Whether the box runs on one machine and nowhere else. Raises WrongInput for a config that cannot be read."""
+    from ops.aws.provision import config_of
 
-    file = project.config_file(merchant)
-    config, _ = check(file.read_bytes(), f"configs/{file.name}", merchant)
-    return config is not None and config.signer.kind == "local"
+    return config_of(project, merchant).signer.kind == "local"
 
 
 def _many(
@@ -208,10 +204,11 @@ def smoke(merchant: str, as_json: bool) -> None:
 
     Example: box smoke acme
     """
+    from ops.asking import DoesNotHold
     from ops.aws.clients import gateway_url
     from ops.aws.gateway import stage_name
     from ops.aws.provision import config_of
-    from ops.aws.smoke import SmokeFailed, config_hash
+    from ops.aws.smoke import config_hash
     from ops.aws.smoke import smoke as try_it
     from ops.boxes.output import Failed
 
@@ -223,6 +220,6 @@ def smoke(merchant: str, as_json: bool) -> None:
     url = gateway_url(deployed["rest_api"]["rest_api_id"], stage_name(project))
     try:
         held = try_it(url, config_of(project, merchant), config_hash(project.config_file(merchant)))
-    except SmokeFailed as failure:
+    except DoesNotHold as failure:
         raise Failed(str(failure)) from None
     show({"merchant": merchant, "url": url, "held": held}, as_json, lambda: click.echo("\n".join(held)))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ops.boxes.given import read_json
 from ops.local.process import ROOT
 
 
@@ -48,7 +49,7 @@ class Project:
         if (
             self._stages is None or self._stages[0] != stamp
         ):  # with 200 stages, parsing it for each is what takes the time
-            self._stages = (stamp, json.loads(self.stages_file.read_text()))
+            self._stages = (stamp, read_json(self.stages_file, dict, ".chalice/config.json"))
         return self._stages[1]
 
     def _stamp(self) -> tuple[int, int]:

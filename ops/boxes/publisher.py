@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from ops.boxes.given import ACCOUNT
 from ops.boxes.opened import open_box
 from ops.boxes.output import WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project
 
 PUBLISHER = re.compile(r"[a-z0-9][a-z0-9-]{1,62}[a-z0-9]")
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 @click.group()
@@ -38,7 +38,9 @@ def list_publishers(merchant: str, as_json: bool) -> None:
 @click.argument("merchant")
 @click.argument("publisher_id")
 @click.option("--name", required=True)
-@click.option("--account", required=True, metavar="0x…", help="The publisher's own account on the network.")
+@click.option(
+    "--account", type=ACCOUNT, required=True, metavar="0x…", help="The publisher's own account on the network."
+)
 @json_option
 @explains_failures
 def add(merchant: str, publisher_id: str, name: str, account: str, as_json: bool) -> None:
@@ -46,17 +48,14 @@ def add(merchant: str, publisher_id: str, name: str, account: str, as_json: bool
 
     Example: box publisher add acme slow-table --name "The Slow Table" --account 0x…
     """
-    from chalicelib.domain.config_check import checksummed
     from chalicelib.domain.party import Publisher
 
     if not PUBLISHER.fullmatch(publisher_id):
         raise WrongInput(f"'{publisher_id}': a publisher's id has 3 to 64 of a-z, 0-9 and '-'")
-    if not ADDRESS.fullmatch(account):
-        raise WrongInput(f"'{account}': an account is 0x and 40 hex digits")
     box = open_box(Project(), merchant)
     if box.publishers.get(publisher_id) is not None:
         raise WrongInput(f"{merchant} has a publisher '{publisher_id}' already")
-    made = Publisher(publisher_id=publisher_id, name=name, account=checksummed(account), hosted=False)
+    made = Publisher(publisher_id=publisher_id, name=name, account=account, hosted=False)
     box.publishers.put(made)
     show(shown(made), as_json, lambda: click.echo(f"next: box agreement offer {merchant} {publisher_id}"))
 

@@ -13,11 +13,11 @@ import click
 
 from chalicelib.bootstrap import Box
 from ops.boxes.account import keystore_option, open_account, password_option
+from ops.boxes.given import ACCOUNT, AMOUNT, COIN
 from ops.boxes.opened import open_box, rpc_url
 from ops.boxes.output import Failed, WrongInput, explains_failures, json_option, show
 from ops.boxes.project import Project
 
-COIN = 10**18
 AUTHORISED_DAYS = 365
 print_option = click.option(
     "--print", "only_print", is_flag=True, help="Print the transaction to sign elsewhere (hardware wallet, multisig)."
@@ -62,7 +62,10 @@ def state(box: Box, address: str) -> dict[str, Any]:
 @click.argument("merchant")
 @click.option("--days", type=click.IntRange(1, 3650), default=AUTHORISED_DAYS, show_default=True)
 @click.option(
-    "--address", metavar="0x…", help="This key alone, also one not in use yet: the next one, before a rotation."
+    "--address",
+    type=ACCOUNT,
+    metavar="0x…",
+    help="This key alone, also one not in use yet: the next one, before a rotation.",
 )
 @keystore_option
 @password_option
@@ -92,7 +95,7 @@ def authorise(
 
 @signer.command()
 @click.argument("merchant")
-@click.option("--address", metavar="0x…", help="Another key than the one in use.")
+@click.option("--address", type=ACCOUNT, metavar="0x…", help="Another key than the one in use.")
 @keystore_option
 @password_option
 @print_option
@@ -120,23 +123,22 @@ def revoke(
 
 @signer.command()
 @click.argument("merchant")
-@click.option("--amount", default="0.05", show_default=True, help="In the network's coin.")
-@click.option("--address", metavar="0x…", help="Another key than the one in use.")
+@click.option(
+    "--amount", "wei", type=AMOUNT, metavar="AMOUNT", default="0.05", show_default=True, help="In the network's coin."
+)
+@click.option("--address", type=ACCOUNT, metavar="0x…", help="Another key than the one in use.")
 @keystore_option
 @password_option
 @json_option
 @explains_failures
 def fund(
-    merchant: str, amount: str, address: str | None, keystore: Path | None, password_file: Path | None, as_json: bool
+    merchant: str, wei: int, address: str | None, keystore: Path | None, password_file: Path | None, as_json: bool
 ) -> None:
     """Send each operational key what it pays its gas with, from any account.
 
     Example: box signer fund acme --amount 0.05 --keystore treasury.json
     """
     box = open_box(Project(), merchant)
-    wei = int(Decimal(amount) * COIN)
-    if wei <= 0:
-        raise WrongInput(f"'{amount}': an amount above 0")
     payer = open_account(keystore, password_file, box.settings.signer_addresses)
     answers = []
     for to in [address] if address else _addresses(box):

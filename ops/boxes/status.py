@@ -44,14 +44,15 @@ def _chosen(project: Project, merchants: Sequence[str]) -> Sequence[str]:
 
 
 def of(project: Project, merchant: str) -> dict[str, Any]:
-    from ops.aws.smoke import SmokeFailed, ask, config_hash
+    from ops.asking import DoesNotHold, ask
+    from ops.aws.smoke import config_hash
 
     url = local_url() or _deployed_url(project, merchant)
     if url is None:
         return {"merchant": merchant, "status": "not deployed"}
     try:
         told = ask("GET", f"{url}/v1/status").json
-    except SmokeFailed as failure:
+    except DoesNotHold as failure:
         return {"merchant": merchant, "url": url, "status": "no answer", "said": str(failure)}
     flat = {**(told.get("network") or {}), **{key: value for key, value in told.items() if key != "network"}}
     here = config_hash(config_file(project, merchant))

@@ -12,13 +12,16 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ops.local import anvil, dynoxide, rpc
 from ops.local.anvil import Anvil
 from ops.local.dynoxide import Dynoxide
 from ops.local.pages import BOX, PUBLISHER, SHOP, Pages
 from ops.local.process import LOOPBACK, ROOT, PartFailed, free_port, lock_directory
+
+if TYPE_CHECKING:
+    from chalicelib.domain.config import Config
 
 USUAL_PORT = 8800
 LOCK_SECONDS = 5.0
@@ -54,8 +57,19 @@ class Options:
     rpc_url: str | None = None
 
 
+def _sound_config(file: Path) -> Config:
+    """By the rules that `box config check` and `chalice package` go by, but for the file's name. Raises Mistaken."""
+    from chalicelib.adapters import time_zones
+    from chalicelib.domain.config_check import Mistaken, check
+
+    config, mistakes = check(file.read_bytes(), str(file), None, time_zones.known())
+    if config is None or mistakes:
+        raise Mistaken(mistakes)
+    return config
+
+
 class Stack:
-    """Starts everything, or raises PartFailed or ConfigError and leaves nothing behind. `stop` ends all of
+    """Starts everything, or raises PartFailed or Mistaken and leaves nothing behind. `stop` ends all of
     it.
 
     One a process: the app reads its settings from the environment once. Make it on the main thread (see
@@ -63,10 +77,8 @@ class Stack:
     """
 
     def __init__(self, options: Options) -> None:
-        from chalicelib.domain import config
-
         self.options = options
-        self.config = config.parse(options.config.read_bytes(), f"{options.config.parent.name}/{options.config.name}")
+        self.config = _sound_config(options.config)
         self._restartable: list[Anvil | Dynoxide] = []
         with ExitStack() as opened:
             self._start(opened)
@@ -129,7 +141,7 @@ class Stack:
 
     def _materialised_config(self) -> str:
         """The config with this stack's addresses in it: ports and the contract differ from start to start."""
-        config: dict[str, Any] = json.loads(self.options.config.read_text())
+        config: dict[str, Any] = json.loads(self.options.config.read_text("utf-8-sig"))
         hosts = [f"{LOOPBACK}:{self.shop.port}", f"localhost:{self.shop.port}"]
         origins = [f"http://{host}" for host in hosts]
         config["site"].update(landingPage=f"{self.shop.url}/", origins=origins, hosts=hosts)

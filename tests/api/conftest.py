@@ -14,9 +14,9 @@ import pytest
 from chalicelib.adapters import tables
 from chalicelib.bootstrap import Box
 from chalicelib.settings import Settings
+from ops.asking import Answer, ask
 from ops.local.dynoxide import Dynoxide
 from ops.local.running import RunningBox
-from ops.story import Answer, ask
 from tests.shopper import follow_link
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from ops.story import Answer
+from ops.asking import Answer
 from tests.api.conftest import Desk
 from tests.api.test_refusals import raw
 

@@ -14,9 +14,9 @@ from chalicelib.bootstrap import Box
 from chalicelib.domain.errors import TooMany
 from chalicelib.services import limits
 from chalicelib.services.access import create_key
+from ops.asking import ask
 from ops.local.dynoxide import Dynoxide
 from ops.local.running import RunningBox
-from ops.story import ask
 from tests.api.conftest import Desk, ShiftedBox, settings_of
 
 

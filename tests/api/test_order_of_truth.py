@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ops.story import Answer
+from ops.asking import Answer
 from tests.api.conftest import Desk
 
 WRITERS = 16

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ops.story import Answer, _opener
+from ops.asking import Answer, opener
 from tests.api.conftest import Desk
 
 GOOD: dict[str, Any] = {"action": "sale", "orderId": "refused", "values": ["12.50"]}
@@ -58,7 +58,7 @@ def raw(desk: Desk, path: str, body: bytes, content_type: str | None, key: str |
     if key:
         request.add_header("Authorization", f"Bearer {desk.box.keys[key]}")
     try:
-        with _opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=30) as answer:
             return Answer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -17,10 +17,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from ops.asking import Answer, ask
 from ops.aws.names import RULE_SUFFIX, Names
 from ops.chain_reader import Chain
 from ops.ledger import Ledger
-from ops.story import Answer, ask
 from tests.aws.conftest import BESIDE_IT, BY_BOX, BY_CHALICE, KEYS, SIGNERS, Boxes
 from tests.aws.local_aws import ACCOUNT
 
@@ -368,6 +368,7 @@ def test_a_release_that_fails_its_smoke_test_is_taken_back(boxes: Boxes) -> None
         done = boxes.operator.run("deploy", "acme")
         assert done.returncode == 3, done.stdout + done.stderr
         assert "runs again" in done.stderr
+        assert "MB zipped" in done.stderr
     finally:
         tag.write_text(sound)
         boxes.operator.write_config("acme", config)

@@ -172,15 +172,19 @@ def test_a_stage_without_its_stream_is_not_packaged(tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
-def test_a_mistake_in_any_config_stops_the_package_with_file_path_and_remedy(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [("currency", "euro", "configs/schema.json"), ("timeZone", "Europe/Nowhere", "Europe/Amsterdam")],
+)
+def test_a_mistake_in_any_config_stops_the_package_with_file_path_and_remedy(
+    tmp_path: Path, key: str, value: str, remedy: str
+) -> None:
     made = operator(tmp_path)
-    config = made.config("acme")
-    config["currency"] = "euro"
-    made.write_config("acme", config)
+    made.write_config("acme", {**made.config("acme"), key: value})
     done = made.chalice("package", "--stage", "acme", str(tmp_path / "out"))
     assert done.returncode != 0
-    assert "configs/acme.json: $.currency" in done.stderr
-    assert "configs/schema.json" in done.stderr
+    assert f"configs/acme.json: $.{key}" in done.stderr
+    assert remedy in done.stderr
 
 
 def test_the_committed_demo_stage_packages() -> None:

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import pytest
 
 from chalicelib.domain.config import Signer
+from ops.asking import ask
 from ops.aws.functions import Function, functions
 from ops.aws.names import Names
 from ops.aws.policies import ACCESS, ITEM_ACTIONS, NoAccessDeclared, Place, access_of, policy
 from ops.local.running import RunningBox
-from ops.story import ask
 from tests.shopper import as_merchant, buy, final_receipt, follow_link
 
 Calls = dict[str, set[tuple[str, str]]]

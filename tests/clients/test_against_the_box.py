@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 import pytest
 
+from ops.asking import ask
 from ops.local.dynoxide import Dynoxide
 from ops.local.running import RunningBox
-from ops.story import ask
 from tests.clients.languages import Command, Language, Outcome
 from tests.shopper import as_merchant, follow_link
 

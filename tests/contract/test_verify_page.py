@@ -15,8 +15,8 @@ from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.money import _EXPONENTS
 from chalicelib.domain.network_changes import REASONS, Amendment, Run
 from chalicelib.domain.network_status import DAY
+from ops.asking import ask
 from ops.local.running import RunningBox
-from ops.story import ask
 from ops.verify import verify_receipt
 from tests.contract.network_on_anvil import Merchant, Network
 from tests.contract.shown_receipts import Order, entries_of, record

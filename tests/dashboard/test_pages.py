@@ -10,9 +10,9 @@ from urllib.parse import urljoin
 
 import pytest
 
+from ops.asking import Answer, ask
 from ops.local.process import ROOT
 from ops.local.running import RunningBox
-from ops.story import Answer, ask
 
 WEB = ROOT / "chalicelib" / "web" / "dashboard"
 

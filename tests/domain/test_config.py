@@ -73,6 +73,22 @@ def test_a_value_of_the_wrong_shape_is_told_in_words_not_as_a_pattern() -> None:
     assert '"0x12"' in fault(merchant__account="0x12").remedy
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "meant"),
+    [
+        ("agreementDefaults__rules", [{"action": "sale", "percent": "10,5"}], "a decimal string"),
+        ("tracking", {"cookieDomain": "Not A Domain"}, "a domain"),
+        ("signer__kind", "plaintext", "local or keystore or kms"),
+        ("merchant__id", "Demo Shop", "3-40 of a-z"),
+        ("site__hosts", ["no host"], "a host name"),
+    ],
+)
+def test_no_pattern_is_shown_to_a_person(path: str, value: Any, meant: str) -> None:
+    error = fault(**{path: value})
+    assert error.fault.startswith(f"this is not {meant}")
+    assert "^" not in error.fault
+
+
 def test_what_is_not_json_is_said_to_be_so() -> None:
     with pytest.raises(ConfigError, match="not JSON"):
         parse(b"{", "configs/demo.json")

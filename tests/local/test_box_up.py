@@ -15,12 +15,12 @@ from typing import Any
 import boto3
 import pytest
 
+from ops.asking import ask
 from ops.local import rpc
 from ops.local.anvil import Anvil
 from ops.local.dynoxide import Dynoxide
 from ops.local.process import ROOT, PartFailed
 from ops.local.running import RunningBox
-from ops.story import ask
 from tests.shopper import buy, final_receipt, follow_link
 
 SNIPPET_SOURCE = '<script async src="{box}/libs/mtag.js"></script>'
@@ -42,7 +42,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 def up(*options: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ops.cli", "up", "--port", "0", *options]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_json_line_names_everything_and_everything_answers(box: RunningBox) -> None:
@@ -155,6 +156,7 @@ def test_a_second_box_on_the_same_data_is_refused_with_the_remedy(box: RunningBo
         ({"currency": "euro"}, "$.currency", "schema.json"),
         ({"curency": "EUR"}, "$", "Did you mean 'currency'?"),
         ({"version": "one"}, "$.version", "schema.json"),
+        ({"timeZone": "Europe/Nowhere"}, "$.timeZone", "Europe/Amsterdam"),
     ],
 )
 def test_a_mistake_in_the_config_stops_the_start_and_says_where(
@@ -165,10 +167,20 @@ def test_a_mistake_in_the_config_stops_the_start_and_says_where(
     mistaken.write_text(json.dumps({**config, **change}))
     refused = up("--data", str(tmp_path / "data"), "--config", str(mistaken))
     assert refused.returncode == 2
-    assert "shop.json" in refused.stderr
+    assert str(mistaken) in refused.stderr
+    assert not (tmp_path / "data" / "network").exists()
     assert path in refused.stderr
     assert remedy in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_every_mistake_stops_the_start_at_once_in_the_file_as_it_was_named(tmp_path: Path) -> None:
+    config = json.loads((ROOT / "configs" / "demo.json").read_text())
+    (tmp_path / "shop.json").write_text(json.dumps({**config, "curency": "EUR", "rpc": "https://rpc.example/"}))
+    refused = up("--data", "data", "--config", "shop.json", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("shop.json: $.rpc: 'rpc' sounds like a secret")
+    assert "shop.json: $: there is no key 'curency' here" in refused.stderr
 
 
 def test_the_box_runs_on_a_database_and_a_node_that_the_operator_runs(tmp_path: Path, chain: Anvil) -> None:

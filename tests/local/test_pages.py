@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ops.asking import ask
 from ops.local.pages import BOX, SHOP, Pages
 from ops.local.process import ROOT
-from ops.story import ask
 
 ADDRESSES = {BOX: "http://127.0.0.1:9999/api", SHOP: "http://127.0.0.1:9998"}
 

@@ -22,6 +22,7 @@ from chalicelib.bootstrap import Box
 from chalicelib.domain.page_signature import sign_page
 from chalicelib.services import receipts
 from chalicelib.settings import Settings
+from ops.asking import ask
 from ops.boxes import stats, transfer
 from ops.boxes.output import Failed, WrongInput
 from ops.cli import main
@@ -29,7 +30,6 @@ from ops.local.dynoxide import Dynoxide
 from ops.local.process import ROOT
 from ops.local.running import RunningBox
 from ops.local.wallet import Wallet
-from ops.story import ask
 from tests.shopper import as_merchant, buy, final_receipt, follow_link
 
 PASSWORD = "correct horse"

@@ -18,10 +18,12 @@ from ops.aws.releases import Release
 from ops.boxes.checking import mistakes
 from ops.boxes.config import config as config_command
 from ops.boxes.new import create, create_many, new
+from ops.boxes.output import WrongInput
 from ops.boxes.project import Project, write
 from ops.boxes.stages import Stage, read_stage, write_stage
 from ops.local.process import ROOT
 
+ZONES = ("Europe/Amsterdam", "UTC")
 DEMO = json.loads((ROOT / "configs" / "demo.json").read_text())
 
 
@@ -40,7 +42,7 @@ def changed(path: str, value: Any) -> bytes:
 
 
 def faults(text: bytes, merchant: str = "demo") -> list[tuple[str, str]]:
-    _, found = check(text, "configs/demo.json", merchant)
+    _, found = check(text, "configs/demo.json", merchant, ZONES)
     return [(one.path, one.fault) for one in found]
 
 
@@ -61,6 +63,7 @@ def test_the_committed_schema_is_the_models_own() -> None:
         ("merchant.account", "0x" + "0" * 40, "zero address"),
         ("network.contract", "0x" + "0" * 40, "zero address"),
         ("site.landingPage", "http://elsewhere.example/", "not in site.hosts"),
+        ("site.landingPage", "http://[bad", "this is no address"),
         ("tracking", {"cookieDomain": "elsewhere.example"}, "does not lie under"),
         ("network.chainId", 8453, "is public"),
         ("agreementDefaults.rules.0", {"action": "sale", "percent": "10", "fixed": "1"}, "exactly one"),
@@ -70,6 +73,7 @@ def test_the_committed_schema_is_the_models_own() -> None:
         ("agreementDefaults.validationDays", 60, "lock_days"),
         ("agreementDefaults.validationDays", "14", "expected"),
         ("rates", {"EUR": "1"}, "no rate to itself"),
+        ("timeZone", "Europe/Nowhere", "there is no time zone 'Europe/Nowhere'"),
         ("tracking", {"clickParametres": ["x"]}, "clickParametres"),
     ],
 )
@@ -85,8 +89,75 @@ def test_every_mistake_is_told_at_once() -> None:
     assert len(faults(json.dumps(document).encode())) >= 4
 
 
+def test_every_mistake_in_the_form_is_told_at_once() -> None:
+    document = json.loads(json.dumps(DEMO))
+    document["curency"] = document.pop("currency")
+    document["timezone"] = "UTC"
+    document["agreementDefaults"]["lokDays"] = 30
+    document["agreementDefaults"]["rules"][1]["fixed"] = "2,50"
+    document["network"]["batchSize"] = 0
+    document["site"]["hosts"] = []
+    document["rates"] = {"usd": "1", "GBP": 2}
+    assert sorted(faults(json.dumps(document).encode())) == [
+        ("$", "the key 'currency' is missing"),
+        ("$", "there is no key 'curency' here"),
+        ("$", "there is no key 'timezone' here"),
+        ("$.agreementDefaults", "there is no key 'lokDays' here"),
+        ("$.agreementDefaults.rules[1].fixed", 'this is not a decimal string, such as "10" or "2.50"'),
+        ("$.network.batchSize", "expected `int` >= 1"),
+        ("$.rates", "the key 'usd' cannot be: this is not ISO 4217, such as EUR"),
+        ("$.rates.GBP", 'this is not a decimal string, such as "10" or "2.50"'),
+        ("$.site.hosts", "expected `array` of length >= 1"),
+    ]
+
+
+def test_a_key_that_stands_twice_is_a_mistake() -> None:
+    text = json.dumps(DEMO).replace('"currency": "EUR"', '"currency": "EUR", "currency": "USD"').encode()
+    assert faults(text) == [("$.currency", "the key 'currency' stands here more than once")]
+    text = json.dumps(DEMO).replace('"chainId":', '"chainId": 1, "chainId":').encode()
+    assert faults(text) == [("$.network.chainId", "the key 'chainId' stands here more than once")]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b'{"a":', "it breaks off at line 1, column 6"),
+        (b'{\n  "version": 1\n  "currency": "EUR"\n}', "at line 3, column 3"),
+        (b"", "the file is empty"),
+        (b"\x1f\x8b\x08\x00\xff", "no text in UTF-8"),
+        (b'{"version": NaN}', "NaN is no number"),
+        (b"[" * 100_000, "nests too deeply"),
+    ],
+)
+def test_what_is_no_json_is_told_by_line_and_column(text: bytes, told: str) -> None:
+    [(path, fault)] = faults(text)
+    assert path == "$"
+    assert fault.startswith("not JSON")
+    assert told in fault
+
+
+def test_a_text_that_is_no_object_is_told_so() -> None:
+    assert faults(b"[]") == [("$", "expected `object`, got `array`")]
+
+
+def test_a_mark_of_utf_8_before_the_text_does_no_harm() -> None:
+    assert faults(b"\xef\xbb\xbf" + json.dumps(DEMO).encode()) == []
+
+
+def test_a_key_that_is_like_none_here_is_not_taken_for_one_from_elsewhere() -> None:
+    _, [mistake] = check(changed("grupe", "x"), "configs/demo.json", "demo", ZONES)
+    assert mistake.remedy == "Remove it; configs/schema.json lists the keys"
+
+
+def test_a_time_zone_is_answered_with_the_nearest_one_and_taken_where_nobody_knows_any() -> None:
+    text = changed("timeZone", "Europe/Amsterdm")
+    _, [mistake] = check(text, "configs/demo.json", "demo", ZONES)
+    assert (mistake.path, mistake.remedy) == ("$.timeZone", "Did you mean 'Europe/Amsterdam'?")
+    assert check(text, "configs/demo.json", "demo", ())[1] == []
+
+
 def test_an_unknown_key_is_answered_with_the_nearest_known_one() -> None:
-    _, [mistake] = check(changed("curency", "EUR"), "configs/demo.json", "demo")
+    _, [mistake] = check(changed("curency", "EUR"), "configs/demo.json", "demo", ZONES)
     assert (mistake.fault, mistake.remedy) == ("there is no key 'curency' here", "Did you mean 'currency'?")
 
 
@@ -101,6 +172,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one() -> None:
         "-----BEGIN EC PRIVATE KEY-----",
         "https://user:pass@rpc.example/",
         "https://mainnet.infura.io/v3/0123456789abcdef0123456789abcdef",
+        "https://mainnet.infura.io/v3/testkey",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
         "test test test test test test test test test test test junk",
     ],
@@ -111,13 +183,15 @@ def test_a_secret_is_refused_and_never_repeated(secret: str) -> None:
         changed("note", secret),
         changed("site.parameters.utm_source", secret),
     ):
-        _, found = check(text, "configs/demo.json", "demo")
+        _, found = check(text, "configs/demo.json", "demo", ZONES)
         assert any("looks like" in one.fault for one in found), secret
         assert all(secret not in str(one) for one in found)
 
 
 def test_a_key_that_sounds_like_a_secret_is_refused_whatever_its_value() -> None:
-    assert any("sounds like a secret" in fault for _, fault in faults(changed("rpcUrl", "https://rpc.example/")))
+    for key in ("rpc", "rpcUrl", "rpc_urls", "webhookSecret"):
+        [(path, fault)] = faults(changed(key, "https://rpc.example/"))
+        assert (path, "sounds like a secret" in fault) == (f"$.{key}", True)
 
 
 def test_ordinary_configs_look_like_no_secret() -> None:
@@ -147,7 +221,7 @@ OLD = {
 
 
 def test_an_older_file_is_named_as_such_and_migrates_to_todays_form() -> None:
-    _, [mistake] = check(json.dumps(OLD).encode(), "configs/demo.json", "demo")
+    _, [mistake] = check(json.dumps(OLD).encode(), "configs/demo.json", "demo", ZONES)
     assert "version 0" in mistake.fault
     assert "box config migrate demo" in mistake.remedy
     today = config_versions.migrate(OLD)
@@ -161,21 +235,23 @@ def test_a_file_of_a_later_version_is_left_alone() -> None:
         config_versions.migrate({**DEMO, "version": 99})
 
 
+ANSWERS = {
+    "name": "Shop",
+    "site": "https://shop.example/",
+    "account": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    "chain_id": 8453,
+    "contract": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+    "currency": "EUR",
+    "time_zone": "UTC",
+    "sale_percent": "7.5",
+    "signer": "kms",
+}
+
+
 def test_two_hundred_merchants_are_made_and_checked_in_ten_seconds(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    answers = {
-        "name": "Shop",
-        "site": "https://shop.example/",
-        "account": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
-        "chain_id": 8453,
-        "contract": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
-        "currency": "EUR",
-        "time_zone": "UTC",
-        "sale_percent": "7.5",
-        "signer": "kms",
-    }
     started = time.perf_counter()
-    create_many(project, [{"merchant": f"shop-{number:03}"} for number in range(200)], "arm64", answers)
+    create_many(project, [{"merchant": f"shop-{number:03}"} for number in range(200)], "arm64", ANSWERS)
     assert len(project.merchants()) == 200
     assert mistakes(project, project.merchants()) == []
     seconds = time.perf_counter() - started
@@ -208,6 +284,13 @@ def test_what_an_operator_set_on_a_stage_stays(tmp_path: Path) -> None:
     assert stage is not None
     assert stage["api_gateway_custom_domain"] == {"domain_name": "track.demo.example"}
     assert stage["lambda_functions"]["api_handler"]["lambda_memory_size"] == 2048
+
+
+def test_a_merchant_is_not_made_with_a_time_zone_that_there_is_not(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    with pytest.raises(WrongInput, match="there is no time zone 'Nowhere/X'"):
+        create(project, "acme", "arm64", {**ANSWERS, "time_zone": "Nowhere/X"})
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_a_box_whose_region_is_gone_can_be_provisioned_in_another(

@@ -31,6 +31,7 @@ def test_an_idle_box_is_counted_from_its_schedules_and_its_template() -> None:
     # The count takes each schedule to run by the minute: one of another period needs another count.
     assert {rate.to_string() for rate in rates} == {Rate(1, Rate.MINUTES).to_string()}
     counted = counts(costs())
+    assert all(counted.values()), "a unit that costs something is not shown as none"
     assert counted["lambda request"] == len(rates) * MINUTES
     made = [one["Type"] for one in template("acme", "kms", 1)["Resources"].values()]
     assert counted["alarm"] == made.count("AWS::CloudWatch::Alarm") > 0

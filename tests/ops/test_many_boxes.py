@@ -159,9 +159,31 @@ def test_boxes_that_are_deployed_at_once_share_one_build(
         package.parent.mkdir(parents=True)
         package.write_bytes(b"PK\3\4")
     with ThreadPoolExecutor() as at_once:
-        list(at_once.map(lambda merchant: bundle.build(project, merchant, "arm64"), MERCHANTS))
+        list(at_once.map(lambda merchant: bundle.build(project, merchant, "arm64", print), MERCHANTS))
     assert len(built) == 1
     assert zipfile.is_zipfile(package)
+
+
+@pytest.mark.parametrize(
+    ("zipped", "unzipped", "taken"), [(40.0, 120.0, True), (40.1, 120.0, False), (39.0, 120.1, False)]
+)
+def test_a_deployment_says_what_its_bundle_weighs_and_stops_at_one_that_is_too_heavy(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch, zipped: float, unzipped: float, taken: bool
+) -> None:
+    project = Project(operated.root)
+    said: list[str] = []
+    package = bundle.package_file(project, "arm64")
+    package.parent.mkdir(parents=True)
+    with zipfile.ZipFile(package, "w") as held:
+        held.writestr("app.py", "1\n")
+    monkeypatch.setattr(bundle, "sizes", lambda _: (int(zipped * 1e6), int(unzipped * 1e6)))
+    told = f"the bundle has {zipped:.1f} MB zipped, {unzipped:.1f} MB unzipped"
+    if taken:
+        bundle.build(project, "acme", "arm64", said.append)
+        assert said == [f"acme: {told}"]
+    else:
+        with pytest.raises(Failed, match=f"{told}: more than 40 and 120 MB"):
+            bundle.build(project, "acme", "arm64", said.append)
 
 
 def test_no_more_boxes_are_at_work_at_once_than_asked_for(operated: Operated) -> None:
