@@ -255,7 +255,8 @@ class Shop:
             except OSError as error:
                 self.dropped.append(str(error))
             else:
-                if answer.status == 202:
+                # A repeat of what the local AWS dropped after it was stored is told that it is one.
+                if answer.status == 202 or (answer.status == 200 and answer.json["duplicate"]):
                     self.accepted.append(answer.json["conversionId"])
                     return
                 if not is_the_local_awss_own(answer) or time.monotonic() > deadline:

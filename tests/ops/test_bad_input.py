@@ -89,12 +89,11 @@ def is_refused(project: Path, command: str, *told: str) -> None:
 
 NOT_ABOUT_A_MERCHANT = ("audit", "costs", "demo", "doctor", "up", "verify", "new", "config schema", "agreement sign")
 TELL_IN_THEIR_ANSWER = ("config check", "status")
-ASK_WHAT_IS_DEPLOYED = ()
 
 
 def of_a_merchant(merchant: str) -> list[str]:
     """Every command that is about a merchant, called for this one; its other arguments are well-formed."""
-    left_out = {f"box {name}" for name in (*NOT_ABOUT_A_MERCHANT, *TELL_IN_THEIR_ANSWER, *ASK_WHAT_IS_DEPLOYED)}
+    left_out = {f"box {name}" for name in (*NOT_ABOUT_A_MERCHANT, *TELL_IN_THEIR_ANSWER)}
     return [_call(path, command, merchant) for path, command in COMMANDS.items() if path not in left_out]
 
 
