@@ -171,12 +171,8 @@ def audit(
 
 def _only_contract_of(publisher: str, rpc: str, from_block: int) -> str:
     """The contract that logged this publisher's agreements. UsageError when there is none or more than one."""
-    chain = Chain(rpc, "", from_block)
-    wanted = {
-        "topics": ["0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher)],
-        "fromBlock": hex(from_block),
-    }
-    contracts = sorted({str(log["address"]) for log in chain.rpc("eth_getLogs", wanted)})
+    logs = Chain(rpc, "", from_block).logs("0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher))
+    contracts = sorted({str(log["address"]) for log in logs})
     if len(contracts) != 1:
         found = (
             f"{len(contracts)} contracts hold agreements of it: {', '.join(contracts)}" if contracts else "none does"

@@ -221,6 +221,9 @@ class Ledger:
         conversions = list(self.conversions.values())
         calls = [encode_status_of(self.merchant, each.batch, each.sequence) for each in conversions]
         for conversion, answer in zip(conversions, self.chain.call_many(calls), strict=True):
+            if answer is None:
+                self.find("late-change", f"sequence {conversion.sequence}", "the contract knows no status of it")
+                continue
             expected, stored = conversion.status(self.chain.now), decode_status(answer).status
             if stored != expected:
                 self.find(

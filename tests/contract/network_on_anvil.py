@@ -161,6 +161,7 @@ class Merchant:
         self.address = self.account.address.lower()
         self.terms: dict[bytes, Terms] = {}
         self.publishers: dict[bytes, LocalAccount] = {}
+        self.registered_at: dict[bytes, int] = {}
         network.send(self.address, contract.encode_authorise(self.key.address, network.now() + 4000 * 86_400))
 
     def agree(self, *rules: Rule, publisher: LocalAccount | None = None, **terms: Any) -> bytes:
@@ -177,6 +178,7 @@ class Merchant:
         agreement = self.network.register(full, self.account, publisher)
         self.terms[agreement] = full
         self.publishers[agreement] = publisher
+        self.registered_at[agreement] = self.network.now()
         return agreement
 
     def silence_all(self) -> set[bytes]:

@@ -37,7 +37,7 @@ class Order:
             "agreementId": "0x" + agreement.hex(),
             "publisherId": "blog",
             "clickId": f"click{self.number}",
-            "clickedAt": rfc3339(now - 3600),
+            "clickedAt": rfc3339(max(now - 3600, merchant.registered_at[agreement])),
             "createdAt": rfc3339(now),
             "verified": self.verified,
             "private": "ab" * 32,

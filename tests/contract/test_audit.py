@@ -26,6 +26,7 @@ from tests.contract.cheating_contract import (
     UNDERPAY,
     cheating_bytecode,
 )
+from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
 from tests.contract.network_on_anvil import Merchant, Network, commitment
 from tests.contract.shown_receipts import Order, entries_of, record, rfc3339
 
@@ -231,6 +232,7 @@ def test_receipts_that_tell_another_order_or_pay_are_found(network: Network, mer
 
 def test_a_back_dated_conversion_is_found_by_when_the_answer_was_kept(network: Network, merchant: Merchant) -> None:
     agreement = merchant.agree()
+    network.wait(4 * DAY)
     now = network.now()
     payload = Order(1, {"default": 1000}).payload(
         merchant, agreement, createdAt=rfc3339(now - 2 * DAY), clickedAt=rfc3339(now - 3 * DAY)
@@ -294,6 +296,11 @@ def test_the_contract_is_found_by_the_publishers_agreements(network: Network, me
     account = merchant.publishers[busy_merchant(merchant)].address
     found = CliRunner().invoke(audit, ["--publisher", account, "--rpc", network.url])
     assert found.exit_code == 0 and "0 findings" in found.output, found.output
+    network.rpc("anvil_mine", hex(3 * MOST_BLOCKS))
+    for status in (200, 400):
+        with narrow_node(network.url, status) as narrow:
+            found = CliRunner().invoke(audit, ["--publisher", account, "--rpc", narrow])
+            assert found.exit_code == 0 and "0 findings" in found.output, found.output
     nobody = CliRunner().invoke(audit, ["--publisher", "0x" + "12" * 20, "--rpc", network.url])
     assert nobody.exit_code == 2 and "--contract" in nobody.output
     no_account = CliRunner().invoke(audit, ["--publisher", "demo-publisher", "--rpc", network.url])
