@@ -145,7 +145,15 @@ class Chain:
     @cached_property
     def is_known_code(self) -> bool:
         """Whether the contract is, byte for byte, the one whose source is published."""
-        return bool(self.rpc("eth_getCode", self.contract, hex(self.head)) == artifact()["runtime"])
+        return bool(self._code == artifact()["runtime"])
+
+    @property
+    def has_code(self) -> bool:
+        return bool(self._code not in ("0x", None))
+
+    @cached_property
+    def _code(self) -> Any:
+        return self.rpc("eth_getCode", self.contract, hex(self.head))
 
     def time(self, block: int) -> int:
         if block not in self._times:

@@ -19,15 +19,20 @@ from ops.chain_reader import Chain
 from ops.kept_answers import Saved, read_saved
 from tests.contract.cheating_contract import (
     AMEND_LESS,
+    ANY_DECISION,
+    ANY_TERMS,
     BACK_DATE,
     DELETE,
+    FEW_COMMISSIONS,
     LATE,
+    MUTE,
     REORDER,
     UNDERPAY,
     cheating_bytecode,
 )
+from tests.contract.forged_receipts import under_a_later_version
 from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
-from tests.contract.network_on_anvil import Merchant, Network, commitment
+from tests.contract.network_on_anvil import Merchant, Network, commitment, new_account
 from tests.contract.shown_receipts import Order, entries_of, record, rfc3339
 
 
@@ -116,6 +121,8 @@ def one_batch(merchant: Merchant, agreement: bytes, number: int) -> Any:
         (REORDER, {"reordered"}),
         (BACK_DATE, {"back-dated"}),
         (UNDERPAY, {"wrong-commission", "wrong-totals"}),
+        (FEW_COMMISSIONS, {"unreadable", "wrong-commission"}),
+        (MUTE, {"unreadable"}),
     ],
 )
 def test_a_contract_that_cheats_while_recording_is_found_and_named(
@@ -152,6 +159,123 @@ def test_a_contract_that_underpays_an_amendment_is_found(crooked_network: Networ
     proof = (merchant.address, batch.body, keccak256(batch.commitments))
     merchant.send(contract.encode_amend(*proof, [Amendment(1, 500)]))
     assert "wrong-commission" in kinds(audited(crooked_network, merchant, agreement))
+
+
+def decision(merchant: Merchant, batch: Any, word: int) -> None:
+    """One word of decisions as it is, whatever a box would make of it."""
+    merchant.network.send(
+        merchant.key.address, contract._call("decide", merchant.address, batch.digest + word.to_bytes(32, "big"))
+    )
+
+
+def test_a_decision_that_makes_no_sense_hides_nothing_else(crooked_network: Network) -> None:
+    """A sale before its lock: only the lock makes one, so there is no way to read it."""
+    merchant = Merchant(crooked_network)
+    agreement = merchant.agree()
+    batch = one_batch(merchant, agreement, 0)
+    cheat(crooked_network, ANY_DECISION)
+    decision(merchant, batch, 1 << 16 | 2 << 32)
+    one_batch(merchant, agreement, 2)  # its first order was recorded before
+    found = [(f.kind, f.where) for f in audited(crooked_network, merchant, agreement).findings]
+    assert ("late-change", "sequence 1") in found and ("recorded-twice", "sequence 4") in found
+    assert "unreadable" in dict(found)
+
+
+def test_a_merchant_that_rejects_in_the_locks_name_is_found(crooked_network: Network) -> None:
+    """Reason 255 says that nobody verified it by the lock; no merchant may say so, least of all of a verified sale."""
+    merchant = Merchant(crooked_network)
+    agreement = merchant.agree()
+    batch = one_batch(merchant, agreement, 0)
+    cheat(crooked_network, ANY_DECISION)
+    decision(merchant, batch, 1 | 2 << 16 | 3 << 32 | REASONS["unverified"] << 40)
+    found = [(f.kind, f.where) for f in audited(crooked_network, merchant, agreement).findings]
+    assert ("false-reason", "sequences 2 to 3") in found
+
+
+@pytest.mark.parametrize(
+    "odd", [{"groups": ["default", "default"]}, {"groups": ["a b"]}, {"groups": [""]}, {"currency": "eur"}]
+)
+def test_terms_that_cannot_be_read_hide_nothing_else(crooked_network: Network, odd: dict[str, Any]) -> None:
+    merchant = Merchant(crooked_network)
+    mine = merchant.agree()
+    one_batch(merchant, mine, 0)
+    cheat(crooked_network, ANY_TERMS)
+    other = merchant.agree_on_anything(**odd)
+    merchant.record(merchant.pack(Entry(other, "sale", 100, commitment(9), verified=True)))
+    one_batch(merchant, mine, 2)
+    found = [(f.kind, f.where) for f in audited(crooked_network, merchant, mine).findings[1:]]
+    expected = [
+        ("unreadable", "0x" + other.hex()),
+        ("unknown-agreement", "sequence 4"),
+        ("recorded-twice", "sequence 5"),
+    ]
+    assert found == expected
+
+
+def test_ones_own_terms_that_cannot_be_read_are_found(crooked_network: Network) -> None:
+    merchant = Merchant(crooked_network)
+    cheat(crooked_network, ANY_TERMS)
+    publisher = new_account()
+    merchant.agree_on_anything(publisher, groups=["default", "default"])
+    report = audit_publisher(Chain(crooked_network.url, crooked_network.address), publisher.address)
+    assert kinds(report) == {"unknown-code", "unreadable"}
+
+
+def test_an_account_that_is_no_contract_is_named_so(network: Network, merchant: Merchant) -> None:
+    options = ["--publisher", merchant.address, "--rpc", network.url]
+    found = CliRunner().invoke(audit, [*options, "--contract", merchant.address, "--merchant", merchant.address])
+    assert (found.exit_code, found.output.splitlines()[0].split(":")[0]) == (1, "unknown-code"), found.output
+    for wrong in (["--contract", "0x12"], ["--contract", network.address, "--merchant", "demo"]):
+        assert CliRunner().invoke(audit, [*options, *wrong]).exit_code == 2
+
+
+def test_a_commission_group_that_is_none_is_found(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    merchant.record(merchant.pack(Entry(agreement, "sale", 100_000, commitment(1), group=5, verified=True)))
+    report = audited(network, merchant, agreement)
+    assert [(f.kind, f.where) for f in report.findings] == [("unknown-group", "sequence 1")]
+
+
+def test_the_groups_of_an_order_are_no_second_recording(network: Network, merchant: Merchant) -> None:
+    rules = Rule("sale", rate=100_000), Rule("sale", group="wine", rate=50_000)
+    agreement = merchant.agree(*rules, groups=("default", "wine"))
+    record(merchant, *(Order(i, {"default": 100, "wine": 300}).payload(merchant, agreement) for i in range(3)))
+    assert audited(network, merchant, agreement).findings == []
+
+
+@pytest.mark.parametrize(
+    "how", ["in one batch", "at the seam of two batches", "under two agreements", "in three groups"]
+)
+def test_an_order_recorded_twice_side_by_side_is_found(network: Network, merchant: Merchant, how: str) -> None:
+    rules = Rule("sale", rate=100_000), Rule("sale", group="wine", rate=50_000)
+    agreement, other = merchant.agree(*rules, groups=("default", "wine")), merchant.agree()
+
+    def entry(number: int, amount: int = 200, under: bytes = agreement, group: int = 0) -> Entry:
+        return Entry(under, "sale", amount, commitment(number), group, verified=True)
+
+    if how == "in one batch":
+        merchant.record(merchant.pack(entry(1), entry(1)))
+    elif how == "at the seam of two batches":
+        merchant.record(merchant.pack(entry(0, 100), entry(1)))
+        merchant.record(merchant.pack(entry(1, group=1)))
+    elif how == "under two agreements":
+        merchant.record(merchant.pack(entry(1), entry(1, under=other, group=1)))
+    else:
+        merchant.record(merchant.pack(entry(1), entry(1, group=1), entry(1)))
+    found = {f.kind: f.where for f in audited(network, merchant, agreement).findings}
+    assert found["recorded-twice"] == f"sequence {network.views.counts(merchant.address)[0]}"
+
+
+def test_a_click_paid_under_a_later_version_is_found_by_its_receipt(network: Network, merchant: Merchant) -> None:
+    receipt = under_a_later_version(merchant)
+    agreement = bytes.fromhex(receipt["agreementId"][2:])
+    report = audited(network, merchant, agreement, [kept(receipt)])
+    assert [f.kind for f in report.findings] == ["false-receipt"]
+    assert report.findings[0].detail.startswith("times: ")
+    # What the logs alone can show is that it may be so.
+    alone = audited(network, merchant, agreement)
+    assert alone.findings == []
+    assert [note for note in alone.notes if note.startswith("1 conversions under version 2 ")]
 
 
 def test_an_order_recorded_twice_is_found_by_its_commitment(network: Network, merchant: Merchant) -> None:
