@@ -1,5 +1,5 @@
-"""What a receipt consists of. Every field is looked at before any is compared, so that none can be left out or be of a kind that
-compares with everything. The page has the same list: chalicelib/web/verify/src/shape.js.
+"""What a receipt consists of, and a click's proof. Every field is looked at before any is compared, so that none can be left out or be of a
+kind that compares with everything. The page has the receipt's list: chalicelib/web/verify/src/shape.js.
 """
 
 import re
@@ -76,10 +76,11 @@ _PAYLOAD: Final[dict[str, _Field]] = {
     "verified": _FLAG,
     "private": (_text(r"[0-9a-f]{64}"), "64 hex digits"),
 }
+_SALT: Final[_Field] = (_text(rf"([0-9a-fA-F]{{2}}){{{SALT_SIZE},}}"), f"hex, {SALT_SIZE} bytes or more")
 _RECEIPT: Final[dict[str, _Field]] = {
     "conversionId": _NAME,
     "payload": (lambda value: isinstance(value, dict), "an object"),
-    "salt": (_text(rf"([0-9a-fA-F]{{2}}){{{SALT_SIZE},}}"), f"hex, {SALT_SIZE} bytes or more"),
+    "salt": _SALT,
     "commitment": (_text(r"0x[0-9a-f]{40}"), "0x and 40 hex digits, lower case"),
     "agreementId": _HASH,
     "merchant": _ACCOUNT,
@@ -100,6 +101,24 @@ _RECEIPT: Final[dict[str, _Field]] = {
     "chainId": _SEQUENCE,
     "contract": _ACCOUNT,
 }
+_is_node = _text(r"(0x)?[0-9a-fA-F]{64}")
+_CLICK: Final[dict[str, _Field]] = {"clickId": _NAME, "clickedAt": _TIME}
+_PROOF: Final[dict[str, _Field]] = {
+    "clickId": _NAME,
+    "payload": (lambda value: isinstance(value, dict), "an object"),
+    "salt": _SALT,
+    "merchant": _ACCOUNT,
+    "chainId": _SEQUENCE,
+    "contract": _ACCOUNT,
+    "root": (_is_node, "64 hex digits; while it is missing, the click is not anchored yet"),
+    "index": _COUNT,
+    "count": _SEQUENCE,
+    "proof": (lambda value: isinstance(value, list) and all(map(_is_node, value)), "a list of 64 hex digits each"),
+    "sequence": _SEQUENCE,
+    "transaction": _HASH,
+    "blockNumber": _COUNT,
+    "final": _FLAG,
+}
 
 
 def check_receipt(receipt: Any) -> None:
@@ -110,6 +129,14 @@ def check_receipt(receipt: Any) -> None:
     _check("payload.", receipt["payload"], _PAYLOAD)
     if len(receipt["entries"]) != len(receipt["payload"]["lines"]):
         raise BadShape("entries: one for each line of the payload")
+
+
+def check_click_proof(proof: Any) -> None:
+    """Raises BadShape."""
+    if not isinstance(proof, dict):
+        raise BadShape("a click's proof is a JSON object")
+    _check("", proof, _PROOF)
+    _check("payload.", proof["payload"], _CLICK)
 
 
 def _check(within: str, value: Mapping[str, Any], fields: Mapping[str, _Field]) -> None:

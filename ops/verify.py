@@ -49,7 +49,8 @@ def verify(receipt: Any, rpc: str, contract: str | None, as_json: bool) -> None:
     """
     try:
         document = json.load(receipt)
-        check = verify_click if isinstance(document, dict) and "proof" in document else verify_receipt
+        is_of_click = isinstance(document, dict) and ("proof" in document or "clickId" in document)
+        check = verify_click if is_of_click else verify_receipt
         checks = check(document, rpc, contract)
     except ValueError as error:
         raise click.UsageError(f"the receipt is no JSON: {error}") from error
