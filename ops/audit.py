@@ -18,8 +18,9 @@ from chalicelib.domain.agreement import GRACE_DAYS
 from chalicelib.domain.money import format_amount
 from chalicelib.domain.network_changes import REASONS
 from chalicelib.domain.network_status import DAY
+from ops.answers_audit import AnswersAudit
 from ops.chain_reader import Chain, ChainUnreadable, topic_of
-from ops.kept_answers import Saved, check_answers, read_saved
+from ops.kept_answers import Kept, read_saved
 from ops.ledger import Ledger
 from ops.ledger_entries import Finding
 from ops.receipt_checks import moment
@@ -54,7 +55,7 @@ class Report:
     walked: Counter[str] = field(default_factory=Counter)
 
 
-def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, saved: Iterable[Saved] = ()) -> Report:
+def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, saved: Iterable[Kept] = ()) -> Report:
     """Audits every merchant the publisher has an agreement with, or the one named.
 
     `publisher` is the account (0x...) that signed. Raises ChainUnreadable.
@@ -85,7 +86,10 @@ def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, s
         )
         ledgers[each] = ledger
     answers = list(saved)
-    report.findings += check_answers(chain, publisher, ledgers, answers)
+    checked = AnswersAudit(chain, publisher, ledgers)
+    checked.check(answers)
+    report.findings += checked.findings
+    report.notes += checked.notes
     report.walked.update(saved=len(answers))
     return report
 

@@ -55,6 +55,11 @@ class Ledger:
                 self.find("unreadable", _where(event), f"a log that makes no sense: {odd!r}")
         self._compare_with_state()
 
+    def counts(self, sequence: int) -> bool:
+        """Whether a conversion stands there that is not rejected."""
+        found = self.conversions.get(sequence)
+        return found is not None and found.status(self.chain.now) != "rejected"
+
     def find(self, kind: Kind, where: str, detail: str) -> None:
         self.findings.append(Finding(kind, where, detail))
 

@@ -102,7 +102,7 @@ _RECEIPT: Final[dict[str, _Field]] = {
     "contract": _ACCOUNT,
 }
 _is_node = _text(r"(0x)?[0-9a-fA-F]{64}")
-_CLICK: Final[dict[str, _Field]] = {"clickId": _NAME, "clickedAt": _TIME}
+_CLICK: Final[dict[str, _Field]] = {"clickId": _NAME, "publisherId": _NAME, "agreementId": _HASH, "clickedAt": _TIME}
 _PROOF: Final[dict[str, _Field]] = {
     "clickId": _NAME,
     "payload": (lambda value: isinstance(value, dict), "an object"),

@@ -1,7 +1,7 @@
 """`box audit`: an honest merchant passes, and each way to cheat is found and named."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from chalicelib.domain.network_changes import REASONS, SUPERSEDED, Amendment, Ru
 from chalicelib.domain.network_status import DAY
 from ops.audit import Report, audit, audit_publisher
 from ops.chain_reader import Chain
-from ops.kept_answers import Saved, read_saved
+from ops.kept_answers import Kept, Saved, read_saved
 from tests.contract.cheating_contract import (
     AMEND_LESS,
     ANY_DECISION,
@@ -33,12 +33,12 @@ from tests.contract.cheating_contract import (
 from tests.contract.forged_receipts import under_a_later_version
 from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
 from tests.contract.network_on_anvil import Merchant, Network, commitment, new_account
-from tests.contract.shown_receipts import Order, entries_of, record, rfc3339
+from tests.contract.shown_receipts import Order, entries_of, record, rfc3339, shown_proof
 
 
-def audited(network: Network, merchant: Merchant, agreement: bytes, saved: list[Saved] | None = None) -> Report:
+def audited(network: Network, merchant: Merchant, agreement: bytes, saved: Sequence[Kept] = ()) -> Report:
     publisher = merchant.publishers[agreement].address
-    return audit_publisher(Chain(network.url, network.address), publisher, saved=saved or [])
+    return audit_publisher(Chain(network.url, network.address), publisher, saved=saved)
 
 
 def kinds(report: Report) -> set[str]:
@@ -342,6 +342,92 @@ def test_a_kept_answer_without_a_receipt_is_a_deleted_conversion(network: Networ
     ]
     report = audited(network, merchant, agreement, answers)
     assert [(f.kind, f.where) for f in report.findings] == [("missing", "deleted"), ("missing", "swapped")]
+
+
+def rows(*answers: Any) -> list[Kept]:
+    return read_saved(json.dumps(answers))
+
+
+def waiting(name: str, state: str, reason: str | None = None, **row: Any) -> dict[str, Any]:
+    """A kept answer with what a box says in the place of the receipt."""
+    answer = {"conversionId": name, "status": "open", "attributed": True, "duplicate": False}
+    return {"answer": answer, "receipt": {"conversionId": name, "state": state, "reason": reason}, **row}
+
+
+def test_a_sale_that_is_on_its_way_is_no_finding_unless_it_is_for_ever(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    now, yesterday = rfc3339(network.now() - 60), rfc3339(network.now() - 2 * DAY)
+    answers = rows(
+        waiting("fresh", "pending", "pending"),
+        waiting("sent", "sent", savedAt=now),
+        waiting("held", "held", savedAt=yesterday),
+        waiting("erased", "confirmed", "erased", savedAt=yesterday),
+        waiting("deleted", "pending", savedAt=yesterday),
+        waiting("refused", "setAside", "AgreementClosed"),
+        waiting("never", "none", "unknown_click"),
+        waiting("called-a-test", "none", "test"),
+        {"conversionId": "gone", "attributed": True},
+    )
+    report = audited(network, merchant, agreement, answers)
+    missing = ["deleted", "refused", "never", "called-a-test", "gone"]
+    assert [(f.kind, f.where) for f in report.findings] == [("missing", name) for name in missing]
+    assert "AgreementClosed" in report.findings[1].detail
+    for name in ("fresh", "sent", "held", "erased"):
+        assert [note for note in report.notes if name in note], name
+
+
+def test_a_test_orders_answer_is_none_to_look_for(network: Network, merchant: Merchant) -> None:
+    kept_row = waiting("t", "none", "test")
+    kept_row["answer"]["isTest"] = True
+    assert audited(network, merchant, merchant.agree(), rows(kept_row)).findings == []
+
+
+def test_a_receipt_kept_from_before_a_refund_was_true(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    payload = Order(1, {"default": 1000}).payload(merchant, agreement)
+    (receipt,) = record(merchant, payload)
+    batch = merchant.pack(*entries_of(payload, merchant))
+    proof = merchant.address, batch.body, keccak256(batch.commitments)
+    for amount in (500, 200):
+        merchant.send(contract.encode_amend(*proof, [Amendment(0, amount, reason=REASONS["refund"])]))
+    halved = {**receipt, "amount": "5.00", "commission": "0.50"}
+    assert audited(network, merchant, agreement, [kept(receipt), kept(halved)]).findings == []
+    never = {**receipt, "amount": "9.00", "commission": "0.90"}
+    assert kinds(audited(network, merchant, agreement, [kept(never)])) == {"false-receipt"}
+
+
+def test_kept_clicks_are_checked_by_their_proofs_or_said_to_be_beyond_it(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    name = "0x" + agreement.hex()
+    proof = shown_proof(merchant, 3, agreement=name)
+    good = {"answer": {"clickId": "click3"}, "savedAt": proof["payload"]["clickedAt"], "proof": proof}
+    report = audited(network, merchant, agreement, rows(good, {"clickId": "unproved"}, {"attributed": True}))
+    assert report.findings == []
+    assert [note for note in report.notes if "unproved" in note] and [n for n in report.notes if "name no conv" in n]
+    strangers = shown_proof(merchant, 2, agreement="0x" + merchant.agree().hex())
+    answers = rows(
+        {**good, "answer": {"clickId": "another"}},
+        {**good, "savedAt": rfc3339(network.now() - DAY)},
+        {**good, "proof": {**proof, "sequence": 1}},
+        {"answer": {"clickId": "click2"}, "proof": strangers},
+    )
+    report = audited(network, merchant, agreement, answers)
+    assert [(f.kind, f.where) for f in report.findings] == [
+        ("missing", "another"),
+        ("back-dated", "click3"),
+        ("false-receipt", "click3"),
+        ("both-sides", "click2"),
+    ]
+
+
+@pytest.mark.parametrize("junk", [{"merchant": 5}, {"x": 1}, {"payload": {}, "conversionId": None}])
+def test_a_kept_receipt_that_is_none_is_a_false_one(network: Network, merchant: Merchant, junk: dict[str, Any]) -> None:
+    agreement = merchant.agree()
+    (receipt,) = record(merchant, Order(1, {"default": 1000}).payload(merchant, agreement))
+    receipt.pop("conversionId")
+    answers = [Saved("conversion1", attributed=True, saved_at=None, receipt=shown) for shown in (receipt, junk)]
+    report = audited(network, merchant, agreement, answers)
+    assert [(f.kind, f.where) for f in report.findings] == [("false-receipt", "conversion1")] * 2
 
 
 def test_receipts_that_tell_another_order_or_pay_are_found(network: Network, merchant: Merchant) -> None:

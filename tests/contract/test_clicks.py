@@ -18,8 +18,8 @@ from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.network_status import DAY
 from ops.verify import verify
 from ops.verify_click import CLICK_CHECKS, verify_click
-from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused
-from tests.contract.shown_receipts import rfc3339
+from tests.contract.network_on_anvil import Merchant, Network, Refused
+from tests.contract.shown_receipts import rfc3339, shown_proof
 
 
 def test_clicks_are_numbered_without_a_gap_over_all_periods(network: Network, merchant: Merchant) -> None:
@@ -54,34 +54,6 @@ def test_the_click_sequence_ends_at_its_bound(merchant: Merchant) -> None:
     merchant.send(contract.encode_anchor(merchant.address, keccak256(b"most"), most, 1, 2))
     with pytest.raises(Refused, match="SequenceExhausted"):
         merchant.send(contract.encode_anchor(merchant.address, keccak256(b"more"), 1, 1, 2))
-
-
-def shown_proof(merchant: Merchant, index: int, clicked: int = -60) -> dict[str, Any]:
-    """What a box shows of click number `index` of eleven, once they are anchored. All were made in the last ten minutes, as the anchor
-    says, but for that one where `clicked` (seconds after the newest block) says otherwise."""
-    now = merchant.network.now()
-    salts = [bytes([i]) * 32 for i in range(11)]
-    times = [rfc3339(now + (clicked if i == index else -600 + i)) for i in range(11)]
-    payloads = [{"clickId": f"click{i}", "clickedAt": at, "private": "ab"} for i, at in enumerate(times)]
-    leaves = [sha256(salt + canonical(payload)).digest() for salt, payload in zip(salts, payloads, strict=True)]
-    (event,) = merchant.send(contract.encode_anchor(merchant.address, merkle.root(leaves), 11, now - 600, now))
-    assert isinstance(event, ClicksAnchored)
-    return {
-        "clickId": f"click{index}",
-        "payload": payloads[index],
-        "salt": salts[index].hex(),
-        "merchant": merchant.address,
-        "chainId": CHAIN_ID,
-        "contract": merchant.network.address,
-        "final": False,
-        "root": merkle.root(leaves).hex(),
-        "index": index,
-        "proof": [sibling.hex() for sibling in merkle.proof(leaves, index)],
-        "count": 11,
-        "sequence": event.first + index,
-        "transaction": event.where.transaction,
-        "blockNumber": event.where.block,
-    }
 
 
 def test_a_clicks_proof_is_checked_against_the_chain_alone(
@@ -146,12 +118,12 @@ def test_a_click_outside_its_anchors_period_is_named(network: Network, merchant:
 
 def test_a_click_that_its_anchor_dates_after_itself_is_named(network: Network, merchant: Merchant) -> None:
     """The merchant writes the period; the block's time it does not."""
-    payload = {"clickId": "c", "clickedAt": rfc3339(network.now() + DAY)}
+    payload = {**shown_proof(merchant, 3)["payload"], "clickId": "c", "clickedAt": rfc3339(network.now() + DAY)}
     leaf = sha256(b"\x01" * 32 + canonical(payload)).digest()
     end = network.now() + 2 * DAY
     (event,) = merchant.send(contract.encode_anchor(merchant.address, merkle.root([leaf]), 1, 0, end))
     assert isinstance(event, ClicksAnchored)
-    proof = shown_proof(merchant, 3) | {
+    proof = shown_proof(merchant, 4) | {
         "clickId": "c",
         "payload": payload,
         "salt": "01" * 32,
