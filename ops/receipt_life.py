@@ -39,7 +39,8 @@ class AsRecorded:
 def states_of(
     recorded: AsRecorded, terms: Terms, pays: Pays, changes: Sequence[Amended | Decided], time: Callable[[int], int]
 ) -> Iterator[State]:
-    """Its states, oldest first, the last one from the lock. `changes` in any order; `time` gives a block's."""
+    """Its states, oldest first, the last one from the lock. `changes`: its amendments, and the merchant's decisions, in any order;
+    `time` gives a block's."""
     amounts = [entry.amount for entry in recorded.entries]
     verified = [entry.verified for entry in recorded.entries]
     decision: Status = "open"
@@ -49,7 +50,8 @@ def states_of(
         paid = sum(pays(entry, amount) for entry, amount in zip(recorded.entries, amounts, strict=True))
         return State(at, status, sum(amounts), paid, all(verified))
 
-    in_order = sorted(changes, key=lambda each: (each.where.block, each.where.log_index))
+    ours = [change for change in changes if isinstance(change, Amended) or _decided(change, recorded)]
+    in_order = sorted(ours, key=lambda each: (each.where.block, each.where.log_index))
     transactions = [
         (time(block), list(made))
         for (block, _), made in groupby(in_order, lambda e: (e.where.block, e.where.transaction))

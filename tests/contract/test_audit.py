@@ -1,7 +1,9 @@
 """`box audit`: an honest merchant passes, and each way to cheat is found and named."""
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from chalicelib.domain.network_changes import REASONS, SUPERSEDED, Amendment, Ru
 from chalicelib.domain.network_status import DAY
 from ops.audit import Report, audit, audit_publisher
 from ops.chain_reader import Chain
-from ops.kept_answers import Kept, Saved, read_saved
+from ops.kept_answers import Kept, NoReceipt, Saved, SavedClick, read_saved
 from tests.contract.cheating_contract import (
     AMEND_LESS,
     ANY_DECISION,
@@ -475,6 +477,49 @@ def test_kept_answers_are_read_as_an_array_or_as_lines() -> None:
     as_lines = read_saved(json.dumps(answer) + "\n" + json.dumps(wrapped) + "\n")
     assert as_lines == read_saved(json.dumps([answer, wrapped]))
     assert as_lines == [Saved("a", True, None, None), Saved("a", True, 1793491200, {"x": 1})]
+
+
+@pytest.fixture
+def busy_box() -> Iterator[str]:
+    """A box's URL that says "asked too often" to each first question, and then what it knows."""
+    known: dict[str, tuple[int, dict[str, Any]]] = {
+        "/v1/receipts/mined": (200, {"conversionId": "mined", "payload": {}}),
+        "/v1/receipts/fresh": (202, {"conversionId": "fresh", "state": "pending", "reason": "pending"}),
+        "/v1/clicks/anchored/proof": (200, {"clickId": "anchored", "root": "00"}),
+        "/v1/clicks/new/proof": (202, {"clickId": "new", "state": "pending"}),
+    }
+    asked: set[str] = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, shown = known.get(self.path, (404, {})) if self.path in asked else (429, {})
+            asked.add(self.path)
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
+            self.end_headers()
+            self.wfile.write(json.dumps(shown).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_box_that_is_asked_too_often_is_asked_again(busy_box: str) -> None:
+    names = [{"conversionId": name, "attributed": True} for name in ("mined", "fresh", "gone")]
+    clicks = [{"clickId": name} for name in ("anchored", "new", "forgotten")]
+    assert read_saved(json.dumps([*names, *clicks]), busy_box) == [
+        Saved("mined", True, None, {"conversionId": "mined", "payload": {}}),
+        Saved("fresh", True, None, None, no_receipt=NoReceipt("pending", "pending")),
+        Saved("gone", True, None, None),
+        SavedClick("anchored", None, {"clickId": "anchored", "root": "00"}),
+        SavedClick("new", None, None),
+        SavedClick("forgotten", None, None),
+    ]
 
 
 def test_the_command_says_what_it_found_by_its_exit_code(network: Network, merchant: Merchant, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from ops.audit import audit_publisher
 from ops.chain_reader import Chain
 from ops.kept_answers import read_saved
 from ops.local.running import RunningBox
+from ops.story import ask
 from ops.verify import verify_receipt
 from tests.shopper import as_merchant, buy, final_receipt, follow_link
 
@@ -44,8 +45,32 @@ def test_the_ledger_of_a_running_box_passes_the_audit_with_its_kept_answers(box:
     assert report.findings == []
     assert report.walked["saved"] == 3
     assert sum(total.conversions for total in report.totals) >= 3
+    # What nobody waited for: a sale on its way, a test order, a click, each as the box answered it a moment ago.
+    fresh = buy(box, follow_link(box), "audited-at-once").json
+    test_order = ask(
+        "POST", f"{box.url}/v1/beacon/conversion", {**_TEST_ORDER, "clickId": follow_link(box)}, **_from(box)
+    )
+    click = ask("POST", f"{box.url}/v1/beacon/click", {"via": box.line["publisherId"]}, **_from(box))
+    assert (test_order.status, click.status) == (202, 202)
+    at_once = read_saved(json.dumps([fresh, test_order.json, click.json]), box.url)
+    report = audit_publisher(Chain(chain.url, chain.contract), receipts[0]["publisher"], saved=at_once)
+    assert report.findings == []
+    assert [note for note in report.notes if click.json["clickId"] in note]
     gone = read_saved(json.dumps({"conversionId": "never-recorded", "attributed": True}), box.url)
     assert [f.kind for f in audit_publisher(chain, receipts[0]["publisher"], saved=gone).findings] == ["missing"]
+
+
+_TEST_ORDER = {
+    "action": "sale",
+    "values": ["5.00"],
+    "metadata": {"orderId": "a-test"},
+    "eventId": "a-test",
+    "isTest": True,
+}
+
+
+def _from(box: RunningBox) -> dict[str, str]:
+    return {"Content_Type": "text/plain;charset=UTF-8", "Origin": box.line["shop"]}
 
 
 def _until(look: Any, holds: Any, seconds: float = 60) -> Any:
