@@ -8,17 +8,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import click
 
 from chalicelib.adapters.contract_abi import topic
-from chalicelib.adapters.contract_events import AgreementRegistered
+from chalicelib.domain.agreement import GRACE_DAYS
 from chalicelib.domain.money import format_amount
 from chalicelib.domain.network_changes import REASONS
+from chalicelib.domain.network_status import DAY
+from ops.answers_audit import AnswersAudit
 from ops.boxes.given import WEB_ADDRESS
 from ops.chain_reader import Chain, ChainUnreadable, topic_of
-from ops.kept_answers import Saved, check_answers, read_saved
+from ops.kept_answers import Kept, read_saved
 from ops.ledger import Ledger
 from ops.ledger_entries import Finding
 from ops.receipt_checks import moment
@@ -53,7 +56,7 @@ class Report:
     walked: Counter[str] = field(default_factory=Counter)
 
 
-def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, saved: Iterable[Saved] = ()) -> Report:
+def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, saved: Iterable[Kept] = ()) -> Report:
     """Audits every merchant the publisher has an agreement with, or the one named.
 
     `publisher` is the account (0x...) that signed. Raises ChainUnreadable.
@@ -61,19 +64,20 @@ def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, s
     publisher = publisher.lower()
     report = Report(publisher, chain.now)
     if not chain.is_known_code:
-        report.findings.append(
-            Finding(
-                "unknown-code", chain.contract, "not the published contract: only its logs are checked, not its rules"
-            )
-        )
+        only_logs = "not the published contract: only its logs are checked, not its rules"
+        why = only_logs if chain.has_code else "there is no contract"
+        report.findings.append(Finding("unknown-code", chain.contract, why))
     merchants = {merchant.lower()} if merchant else merchants_of(chain, publisher)
-    if not merchants:
+    if not chain.has_code:
+        merchants = set()
+    elif not merchants:
         report.notes.append(f"no merchant has an agreement with {publisher}")
     ledgers: dict[str, Ledger] = {}
     for each in sorted(merchants):
         ledger = Ledger(chain, each)
         report.findings += ledger.findings
         _both_sides(report, ledger)
+        _versions(report, ledger)
         _totals(report, ledger)
         report.walked.update(
             merchants=1,
@@ -83,14 +87,17 @@ def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, s
         )
         ledgers[each] = ledger
     answers = list(saved)
-    report.findings += check_answers(chain, publisher, ledgers, answers)
+    checked = AnswersAudit(chain, publisher, ledgers)
+    checked.check(answers)
+    report.findings += checked.findings
+    report.notes += checked.notes
     report.walked.update(saved=len(answers))
     return report
 
 
 def merchants_of(chain: Chain, publisher: str) -> set[str]:
-    registered = chain.events("0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher))
-    return {event.merchant for event in registered if isinstance(event, AgreementRegistered)}
+    registered = chain.logs("0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher))
+    return {"0x" + str(log["topics"][2])[-40:].lower() for log in registered}
 
 
 def _both_sides(report: Report, ledger: Ledger) -> None:
@@ -107,6 +114,27 @@ def _both_sides(report: Report, ledger: Ledger) -> None:
         if agreement.terms.hosted and signer == report.publisher:
             report.notes.append(
                 f"agreement 0x{agreement.id.hex()} is hosted: one box signed for both sides, which proves less"
+            )
+
+
+def _versions(report: Report, ledger: Ledger) -> None:
+    """Under which version a conversion belongs depends on its click, and only its receipt says when that was. Where the version before or
+    after may be meant by what the logs show, that is said."""
+    ours = [a for a in ledger.agreements.values() if a.terms.publisher.lower() == report.publisher]
+    ours.sort(key=lambda agreement: agreement.terms.version)
+    for earlier, later in pairwise(ours):
+        over = later.registered_at + (earlier.terms.window_days + GRACE_DAYS) * DAY
+        of = [c for c in ledger.conversions.values() if c.agreement is later and c.recorded_at < over]
+        late = [c for c in ledger.conversions.values() if c.agreement is earlier and c.recorded_at >= over]
+        names = f"version {later.terms.version} of {moment(later.registered_at)}"
+        if of:
+            report.notes.append(
+                f"{len(of)} conversions under {names} came so soon after it that their clicks may be older: their receipts tell"
+            )
+        if late:
+            report.notes.append(
+                f"{len(late)} conversions came under version {earlier.terms.version} long after {names}: their receipts tell "
+                "whether their clicks were before it"
             )
 
 
@@ -160,6 +188,9 @@ def audit(
         raise click.UsageError(f"--saved is neither a JSON array nor JSON lines of 202 answers: {error!r}") from error
     if not _ACCOUNT.fullmatch(publisher):
         raise click.UsageError("--publisher is an account, 0x and 40 hex digits: `publisher` in any receipt names it")
+    for option, account in (("--contract", contract), ("--merchant", merchant)):
+        if account is not None and not _ACCOUNT.fullmatch(account):
+            raise click.UsageError(f"{option} is an address, 0x and 40 hex digits: any receipt names it")
     try:
         contract = contract or _only_contract_of(publisher, rpc, from_block)
         report = audit_publisher(Chain(rpc, contract, from_block), publisher, merchant, answers)
@@ -172,12 +203,8 @@ def audit(
 
 def _only_contract_of(publisher: str, rpc: str, from_block: int) -> str:
     """The contract that logged this publisher's agreements. UsageError when there is none or more than one."""
-    chain = Chain(rpc, "", from_block)
-    wanted = {
-        "topics": ["0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher)],
-        "fromBlock": hex(from_block),
-    }
-    contracts = sorted({str(log["address"]) for log in chain.rpc("eth_getLogs", wanted)})
+    logs = Chain(rpc, "", from_block).logs("0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher))
+    contracts = sorted({str(log["address"]) for log in logs})
     if len(contracts) != 1:
         found = (
             f"{len(contracts)} contracts hold agreements of it: {', '.join(contracts)}" if contracts else "none does"

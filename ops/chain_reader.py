@@ -4,12 +4,16 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
+
+from eth_abi.exceptions import DecodingError
 
 from chalicelib.adapters.contract import NetworkViews
 from chalicelib.adapters.contract_abi import artifact
 from chalicelib.adapters.contract_events import Event, decode_logs
+from chalicelib.domain.errors import Refusal
 
 _LIST = 100  # calls in one round trip
 _REFUSES_RANGE = ("range", "limit", "too many", "exceed", "more than")
@@ -17,6 +21,34 @@ _REFUSES_RANGE = ("range", "limit", "too many", "exceed", "more than")
 
 class ChainUnreadable(RuntimeError):
     """The node does not answer, or not with what it was asked for."""
+
+
+class CallReverted(ChainUnreadable):
+    """The node answers, and the contract refuses a question that the published one answers."""
+
+
+ODD: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    DecodingError,
+    Refusal,
+    CallReverted,
+)
+"""What reading bytes that somebody else chose may raise. Never the node's silence: that says nothing about the bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A log of one of the contract's events that says nothing one could understand. `problem` is the reader's."""
+
+    block: int
+    log_index: int
+    transaction: str
+    topics: tuple[str, ...]
+    problem: str
 
 
 class Chain:
@@ -36,7 +68,8 @@ class Chain:
         if not isinstance(answer, dict) or "result" not in answer:
             error = answer.get("error") if isinstance(answer, dict) else None
             text = error.get("message", error) if isinstance(error, dict) else answer
-            raise ChainUnreadable(f"the node refuses {method}: {text}")
+            is_contracts_answer = method == "eth_call" and "revert" in str(text).lower()
+            raise (CallReverted if is_contracts_answer else ChainUnreadable)(f"the node refuses {method}: {text}")
         return answer["result"]
 
     def _post(self, document: Any, what: str) -> Any:
@@ -44,12 +77,19 @@ class Chain:
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
                 return json.load(response)
+        except urllib.error.HTTPError as refusal:
+            # Some nodes refuse with 400 and say why in the body, as JSON-RPC does with 200.
+            try:
+                return json.load(refusal)
+            except ValueError:
+                raise ChainUnreadable(f"the node does not answer {what}: {refusal}") from refusal
         except (urllib.error.URLError, OSError, ValueError) as failure:
             raise ChainUnreadable(f"the node does not answer {what}: {failure}") from failure
 
-    def call_many(self, calls: Sequence[bytes]) -> list[bytes]:
-        """The answers of many views, a hundred a round trip where the node takes lists, else one by one."""
-        answers: list[bytes] = []
+    def call_many(self, calls: Sequence[bytes]) -> list[bytes | None]:
+        """The answers of many views, a hundred a round trip where the node takes lists, else one by one. None for a call
+        that the contract refuses."""
+        answers: list[bytes | None] = []
         for start in range(0, len(calls), _LIST):
             some = calls[start : start + _LIST]
             requests = [
@@ -65,8 +105,14 @@ class Chain:
             if isinstance(listed, list) and all("result" in answer for answer in listed):
                 answers += [bytes.fromhex(a["result"][2:]) for a in sorted(listed, key=lambda a: int(a["id"]))]
             else:
-                answers += [self.call(data) for data in some]
+                answers += [self._call_or_none(data) for data in some]
         return answers
+
+    def _call_or_none(self, data: bytes) -> bytes | None:
+        try:
+            return self.call(data)
+        except CallReverted:
+            return None
 
     def call(self, data: bytes) -> bytes:
         """A view's answer at the head of the chain."""
@@ -99,7 +145,15 @@ class Chain:
     @cached_property
     def is_known_code(self) -> bool:
         """Whether the contract is, byte for byte, the one whose source is published."""
-        return bool(self.rpc("eth_getCode", self.contract, hex(self.head)) == artifact()["runtime"])
+        return bool(self._code == artifact()["runtime"])
+
+    @property
+    def has_code(self) -> bool:
+        return bool(self._code not in ("0x", None))
+
+    @cached_property
+    def _code(self) -> Any:
+        return self.rpc("eth_getCode", self.contract, hex(self.head))
 
     def time(self, block: int) -> int:
         if block not in self._times:
@@ -125,15 +179,32 @@ class Chain:
         return found
 
     def events(self, *topics: str | None) -> list[Event]:
-        """The contract's events with these topics (None = any), oldest first."""
-        return decode_logs(self._logs(topics, self.first_block, self.head), self.contract)
+        """The contract's events with these topics (None = any), oldest first. One that cannot be read raises one of ODD."""
+        return decode_logs(self.logs(*topics), self.contract)
+
+    def events_one_by_one(self, *topics: str | None) -> list[Event | Unreadable]:
+        """The same where one log that cannot be read must not hide the others."""
+        return [read for log in self.logs(*topics) for read in self._read(log)]
+
+    def _read(self, log: dict[str, Any]) -> Sequence[Event | Unreadable]:
+        try:
+            return decode_logs([log], self.contract)
+        except ODD as odd:
+            place = int(log["blockNumber"], 16), int(log["logIndex"], 16)
+            return [Unreadable(*place, str(log["transactionHash"]), tuple(log["topics"]), str(odd) or repr(odd))]
+
+    def logs(self, *topics: str | None) -> list[dict[str, Any]]:
+        """The logs with these topics as the node gives them, oldest first; of every contract where none is named."""
+        return self._logs(topics, self.first_block, self.head)
 
     def _logs(self, topics: Sequence[str | None], first: int, last: int) -> list[dict[str, Any]]:
         if first > last:
             return []
-        asked = {"address": self.contract, "fromBlock": hex(first), "toBlock": hex(last), "topics": list(topics)}
+        asked = {"fromBlock": hex(first), "toBlock": hex(last), "topics": list(topics)}
         try:
-            logs: list[dict[str, Any]] = self.rpc("eth_getLogs", asked)
+            logs: list[dict[str, Any]] = self.rpc(
+                "eth_getLogs", {**asked, "address": self.contract} if self.contract else asked
+            )
         except ChainUnreadable as refusal:
             # Public nodes bound what they search at once, each in words of its own: halve until it fits.
             if first == last or not any(word in str(refusal).lower() for word in _REFUSES_RANGE):

@@ -1,100 +1,109 @@
-"""The 202 answers a publisher kept, and where each of them went."""
+"""The 202 answers a publisher kept: reading them, and asking the box for the receipts and proofs that were not kept with them."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
-from ops.chain_reader import Chain
-from ops.ledger import Ledger
-from ops.ledger_entries import Finding
-from ops.receipt_checks import CLOCKS_MAY_DIFFER, moment, parse_time
-from ops.verify import verify_receipt
+from ops.receipt_checks import parse_time
+
+_TRIES: Final = 4
+_MOST_PATIENCE: Final = 60  # seconds, when a box says that it was asked too often
+
+
+@dataclass(frozen=True, slots=True)
+class NoReceipt:
+    """Why there is none, in the box's words: where the conversion stands (`network.state` of the API), and a reason."""
+
+    state: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A 202 answer that was kept, with the receipt when there is one. `saved_at` in Unix seconds."""
+    """A 202 answer that was kept, with the receipt when there is one. `saved_at` in Unix seconds; `conversion_id` "" where the answer
+    names none."""
 
     conversion_id: str
     attributed: bool
     saved_at: int | None
     receipt: dict[str, Any] | None
+    is_test: bool = False
+    no_receipt: NoReceipt | None = None
 
 
-def read_saved(text: str, box: str | None = None) -> list[Saved]:
-    """Kept answers: a JSON array, or a JSON object a line. Each is a 202 answer as it came, or {"answer", "savedAt"?, "receipt"?}.
+@dataclass(frozen=True, slots=True)
+class SavedClick:
+    """The same of a click: the beacon's 202 names nothing else. `proof` where there is one."""
 
-    With `box`, receipts that are not in the file are asked for there. Raises ValueError.
+    click_id: str
+    saved_at: int | None
+    proof: dict[str, Any] | None
+
+
+Kept = Saved | SavedClick
+
+
+def read_saved(text: str, box: str | None = None) -> list[Kept]:
+    """Kept answers: a JSON array, or a JSON object a line. Each is a 202 answer as it came, or {"answer", "savedAt"?, "receipt"?}; of a
+    click's, `proof` stands in the receipt's place.
+
+    With `box`, receipts and proofs that are not in the file are asked for there. Raises ValueError.
     """
     stripped = text.strip()
     rows = json.loads(stripped) if stripped.startswith("[") else [json.loads(line) for line in stripped.splitlines()]
-    saved = []
-    for row in rows:
-        answer = row.get("answer", row)
-        receipt = row.get("receipt") or (fetch_receipt(box, answer["conversionId"]) if box else None)
-        saved_at = parse_time(row["savedAt"]) if "savedAt" in row else None
-        saved.append(Saved(str(answer["conversionId"]), bool(answer.get("attributed", True)), saved_at, receipt))
-    return saved
+    return [_read(row, box) for row in rows]
 
 
-def fetch_receipt(box: str, conversion_id: str) -> dict[str, Any] | None:
-    """The box's receipt, None when it has none to show."""
-    try:
-        with urllib.request.urlopen(f"{box.rstrip('/')}/v1/receipts/{conversion_id}", timeout=30) as response:
-            found: dict[str, Any] | None = json.load(response) if response.status == 200 else None
-    except (urllib.error.URLError, OSError, ValueError):
-        return None
-    return found
+def _read(row: Any, box: str | None) -> Kept:
+    answer = row.get("answer", row)
+    saved_at = parse_time(row["savedAt"]) if "savedAt" in row else None
+    if "conversionId" not in answer and "clickId" in answer:
+        click_id = str(answer["clickId"])
+        shown = row.get("proof")
+        if not _is_anchored(shown) and box:
+            shown = _ask(box, "clicks", f"{click_id}/proof")
+        return SavedClick(click_id, saved_at, shown if _is_anchored(shown) else None)
+    # A repeat from another browser is not told the id.
+    conversion_id = str(answer["conversionId"] if "attributed" not in answer else answer.get("conversionId", ""))
+    shown = row.get("receipt")
+    if (not shown or _said(shown)) and box and conversion_id:
+        shown = _ask(box, "receipts", conversion_id)
+    said = _said(shown)
+    return Saved(
+        conversion_id=conversion_id,
+        attributed=bool(answer.get("attributed", True)),
+        saved_at=saved_at,
+        receipt=None if said else shown or None,
+        is_test=answer.get("isTest") is True,
+        no_receipt=said,
+    )
 
 
-def check_answers(chain: Chain, publisher: str, ledgers: dict[str, Ledger], saved: list[Saved]) -> list[Finding]:
-    """Each kept 202 must have a receipt that holds; a conversion has one place on the chain."""
-    findings: list[Finding] = []
-    places: dict[str, set[tuple[str, int]]] = {}
-    for answer in saved:
-        if not answer.attributed:
-            continue
-        if answer.receipt is None:
-            findings.append(
-                Finding("missing", answer.conversion_id, "answered with 202, and no receipt shows it on the network")
-            )
-            continue
-        if _holds(findings, chain, publisher, answer, answer.receipt):
-            place = str(answer.receipt["merchant"]).lower(), int(answer.receipt["sequence"])
-            places.setdefault(answer.conversion_id, set()).add(place)
-    for conversion_id, known in places.items():
-        # What was superseded or rejected stands aside: one place may count.
-        counting = [
-            sequence
-            for merchant, sequence in sorted(known)
-            if merchant in ledgers and ledgers[merchant].conversions[sequence].status(chain.now) != "rejected"
-        ]
-        if len(counting) > 1:
-            detail = f"counts at sequence {' and '.join(map(str, counting))}"
-            findings.append(Finding("recorded-twice", conversion_id, detail))
-    return findings
+def _said(shown: Any) -> NoReceipt | None:
+    """A box's 202 in a receipt's place. A receipt has no `state`."""
+    if isinstance(shown, dict) and "state" in shown and "payload" not in shown:
+        return NoReceipt(str(shown["state"]), str(shown.get("reason") or ""))
+    return None
 
 
-def _holds(findings: list[Finding], chain: Chain, publisher: str, answer: Saved, receipt: dict[str, Any]) -> bool:
-    """Whether the receipt holds, for the conversion that was answered."""
-    where = answer.conversion_id
-    checks = verify_receipt(receipt, chain.url, chain.contract)
-    if not checks[-1].ok:
-        detail = f"{checks[-1].name}: {checks[-1].detail}"
-        findings.append(Finding("false-receipt", where, detail))
-        return False
-    if receipt["conversionId"] != where:
-        findings.append(Finding("missing", where, f"its receipt is of {receipt['conversionId']}"))
-        return False
-    if str(receipt["publisher"]).lower() != publisher:
-        findings.append(
-            Finding("both-sides", where, f"recorded for {receipt['publisher']}, an account that is not yours")
-        )
-    created = parse_time(receipt["payload"]["createdAt"])
-    if answer.saved_at is not None and abs(created - answer.saved_at) > CLOCKS_MAY_DIFFER:
-        findings.append(
-            Finding("back-dated", where, f"answered on {moment(answer.saved_at)}, dated {moment(created)} by the box")
-        )
-    return True
+def _is_anchored(proof: Any) -> bool:
+    return isinstance(proof, dict) and "root" in proof
+
+
+def _ask(box: str, kind: Literal["receipts", "clicks"], name: str) -> dict[str, Any] | None:
+    """What the box shows, with 200 or 202; None when it knows nothing of it, or does not answer."""
+    for attempt in range(_TRIES):
+        try:
+            with urllib.request.urlopen(f"{box.rstrip('/')}/v1/{kind}/{name}", timeout=30) as response:
+                shown = json.load(response)
+                return shown if isinstance(shown, dict) else None
+        except urllib.error.HTTPError as refusal:
+            if refusal.code != 429 or attempt == _TRIES - 1:
+                return None
+            time.sleep(min(float(refusal.headers.get("Retry-After") or 1), _MOST_PATIENCE))
+        except (urllib.error.URLError, OSError, ValueError):
+            return None
+    return None

@@ -4,7 +4,8 @@ Nothing here believes the contract: every commission, sequence, deadline and tot
 one that is not the published one, is found by its own logs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from chalicelib.adapters.contract import decode_status, encode_status_of, find_batch
 from chalicelib.adapters.contract_abi import topic
@@ -20,10 +21,15 @@ from chalicelib.adapters.contract_events import (
 )
 from chalicelib.domain.agreement import GRACE_DAYS, agreement_id
 from chalicelib.domain.batch import BadBatch, Entry, unpack
-from chalicelib.domain.network_changes import Run
+from chalicelib.domain.network_changes import UNVERIFIED, Run
 from chalicelib.domain.network_status import DAY, deadlines
-from ops.chain_reader import Chain, topic_of
+from chalicelib.domain.terms import MAX_AMOUNT
+from ops.chain_reader import ODD, Chain, Unreadable, topic_of
 from ops.ledger_entries import Agreement, Conversion, Finding, Kind
+
+T = TypeVar("T")
+_REGISTERED = "0x" + topic("AgreementRegistered").hex()
+_ENDED = "0x" + topic("AgreementEnded").hex()
 
 
 class Ledger:
@@ -39,24 +45,42 @@ class Ledger:
         self.keys: set[str] = {self.merchant}
         self.clicks = 0
         self._next = 1
-        self._commitments: dict[bytes, int] = {}
+        self._orders: dict[bytes, list[Conversion]] = {}
+        self._unreadable_terms: set[bytes] = set()
         for event in self._events():
-            self._take(event)
+            try:
+                self._take(event)
+            except ODD as odd:
+                # Who cheats chooses every byte of a log: one that makes no sense must not hide what the others show.
+                self.find("unreadable", _where(event), f"a log that makes no sense: {odd!r}")
         self._compare_with_state()
+
+    def counts(self, sequence: int) -> bool:
+        """Whether a conversion stands there that is not rejected."""
+        found = self.conversions.get(sequence)
+        return found is not None and found.status(self.chain.now) != "rejected"
 
     def find(self, kind: Kind, where: str, detail: str) -> None:
         self.findings.append(Finding(kind, where, detail))
 
-    def _events(self) -> Iterable[Event]:
-        who = topic_of(self.merchant)
-        first = self.chain.events(None, who)
-        first += self.chain.events("0x" + topic("AgreementRegistered").hex(), None, who)
-        first += self.chain.events("0x" + topic("AgreementEnded").hex(), None, who)
-        ours = {(e.where.block, e.where.log_index): e for e in first if e.merchant == self.merchant}
+    def _asked(self, where: str, question: Callable[[], T]) -> T | None:
+        """The contract's answer; None, and a finding, where it does not answer as the published one would."""
+        try:
+            return question()
+        except ODD as odd:
+            self.find("unreadable", where, f"the contract does not answer as the published one would: {odd!r}")
+            return None
+
+    def _events(self) -> Iterable[Event | Unreadable]:
+        who, read = topic_of(self.merchant), self.chain.events_one_by_one
+        found = [*read(None, who), *read(_REGISTERED, None, who), *read(_ENDED, None, who)]
+        ours = {_place(e): e for e in found if isinstance(e, Unreadable) or e.merchant == self.merchant}
         return [ours[at] for at in sorted(ours)]
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event | Unreadable) -> None:
         match event:
+            case Unreadable():
+                self._unread(event)
             case KeyAuthorised():
                 self.keys.add(event.key)
             case AgreementRegistered():
@@ -76,6 +100,13 @@ class Ledger:
                 self.clicks = event.first + event.count - 1
             case _:
                 pass
+
+    def _unread(self, log: Unreadable) -> None:
+        if log.topics[0] == _REGISTERED:
+            self._unreadable_terms.add(bytes.fromhex(log.topics[1][2:]))
+            self.find("unreadable", log.topics[1], f"terms that cannot be read: {log.problem}")
+        else:
+            self.find("unreadable", log.transaction, f"log {log.log_index} of its block cannot be read: {log.problem}")
 
     def _registered(self, event: AgreementRegistered) -> None:
         expected = agreement_id(event.terms, self.chain.chain_id, self.chain.contract)
@@ -99,15 +130,19 @@ class Ledger:
         self._next = max(self._next, event.first + event.count)
         self.batches[event.batch] = event
         recorded_at = self.chain.time(event.where.block)
-        stored = self.chain.views.batch(self.merchant, event.batch)
-        if stored.recorded_at != recorded_at:
-            self.find(
-                "back-dated",
-                where,
-                f"the contract keeps {stored.recorded_at} as the time of a batch that a block of {recorded_at} recorded",
-            )
+        self._check_batch_time(event, recorded_at)
+        if len(event.commissions) != event.count:
+            detail = f"its log shows {len(event.commissions)} commissions for {event.count} conversions"
+            self.find("unreadable", where, detail)
         for index, entry in enumerate(self._entries(event)):
             self._conversion(event, index, entry, recorded_at)
+
+    def _check_batch_time(self, event: Recorded, recorded_at: int) -> None:
+        where = event.where.transaction
+        stored = self._asked(where, lambda: self.chain.views.batch(self.merchant, event.batch).recorded_at)
+        if stored not in (None, recorded_at):
+            detail = f"the contract keeps {stored} as the time of a batch that a block of {recorded_at} recorded"
+            self.find("back-dated", where, detail)
 
     def _entries(self, event: Recorded) -> tuple[Entry, ...]:
         transaction = self.chain.transaction(event.where.transaction)
@@ -126,7 +161,12 @@ class Ledger:
         sequence, where = event.first + index, event.where.transaction
         agreement = self.agreements.get(entry.agreement)
         if agreement is None:
-            self.find("unknown-agreement", f"sequence {sequence}", f"nobody signed {_hex(entry.agreement)}")
+            why = "cannot be read" if entry.agreement in self._unreadable_terms else "nobody signed"
+            self.find(
+                "unknown-agreement",
+                f"sequence {sequence}",
+                f"recorded under {_hex(entry.agreement)}, whose terms {why}",
+            )
             return
         if agreement.closes_at is not None and recorded_at >= agreement.closes_at:
             self.find("closed-agreement", f"sequence {sequence}", "recorded after its agreement had closed")
@@ -142,7 +182,7 @@ class Ledger:
             due=due,
             lock=lock,
             amount=entry.amount,
-            logged=event.commissions[index],
+            logged=event.commissions[index] if index < len(event.commissions) else 0,
             verified=entry.verified,
         )
         self._check_commission(conversion, conversion.logged)
@@ -151,14 +191,21 @@ class Ledger:
             self.find(
                 "wrong-silence", f"sequence {sequence}", f"the contract {'ignores' if silent else 'counts'} silence"
             )
-        # The groups of one order stand side by side; the same commitment anywhere else is the order over again.
-        before = self._commitments.get(entry.commitment)
-        if before is not None and before != sequence - 1:
-            self.find("recorded-twice", f"sequence {sequence}", f"the same commitment as sequence {before}")
-        self._commitments[entry.commitment] = sequence
+        if entry.group >= len(agreement.terms.groups):
+            named = f"its agreement has {len(agreement.terms.groups)} commission groups, this is number {entry.group}"
+            self.find("unknown-group", f"sequence {sequence}", f"{named}, which earns nothing")
+        self._check_once(conversion)
         if sequence in self.conversions:
             self.find("reordered", f"sequence {sequence}", "given to two conversions")
         self.conversions[sequence] = conversion
+
+    def _check_once(self, conversion: Conversion) -> None:
+        """The groups of one order stand side by side in one batch; the same commitment anywhere else is the order over again."""
+        before = self._orders.setdefault(conversion.entry.commitment, [])
+        if before and not conversion.continues(before):
+            detail = f"the same commitment as sequence {before[-1].sequence}"
+            self.find("recorded-twice", f"sequence {conversion.sequence}", detail)
+        before.append(conversion)
 
     def _check_commission(self, conversion: Conversion, logged: int) -> None:
         if conversion.commission != logged:
@@ -175,6 +222,10 @@ class Ledger:
             return
         when = self.chain.time(event.where.block)
         for run in batch_runs:
+            if run.reason == UNVERIFIED:
+                first, last = recorded.first + run.start, recorded.first + run.start + run.count - 1
+                detail = f"rejected as unverified by {event.where.transaction}, which only the lock may say"
+                self.find("false-reason", f"sequences {first} to {last}", detail)
             for sequence in range(recorded.first + run.start, recorded.first + run.start + run.count):
                 conversion = self.conversions.get(sequence)
                 if conversion is None:
@@ -194,6 +245,11 @@ class Ledger:
                 f"sequence {event.sequence}",
                 f"amended from {event.old_amount}, which it never had: it was {conversion.amount}",
             )
+        if event.new_amount > MAX_AMOUNT:
+            self.find(
+                "unreadable", f"sequence {event.sequence}", f"amended to {event.new_amount}, more than an amount can be"
+            )
+            return
         conversion.amount = event.new_amount
         conversion.logged = event.new_commission
         if event.verified and not conversion.verified:
@@ -207,27 +263,41 @@ class Ledger:
 
     def _compare_with_state(self) -> None:
         """The contract's own figures against the sums of its logs: a log that a node keeps back shows here."""
-        recorded, clicks = self.chain.views.counts(self.merchant)
+        views = self.chain.views
+        recorded, clicks = self._asked("the end", lambda: views.counts(self.merchant)) or (self._next - 1, self.clicks)
         if recorded != self._next - 1:
             self.find("gap", "the end", f"the contract counts {recorded} conversions, the logs show {self._next - 1}")
         if clicks != self.clicks:
             self.find("gap", "the end", f"the contract counts {clicks} clicks, the logs show {self.clicks}")
         for agreement in self.agreements.values():
-            of_it = [c for c in self.conversions.values() if c.agreement is agreement]
-            sums = len(of_it), sum(c.amount for c in of_it), sum(c.commission for c in of_it)
-            kept = self.chain.views.totals(self.merchant, agreement.id)
-            if sums != (kept.conversions, kept.amount, kept.commission):
-                self.find("wrong-totals", _hex(agreement.id), f"the contract says {kept}, its logs add up to {sums}")
+            self._compare_totals(agreement)
         conversions = list(self.conversions.values())
         calls = [encode_status_of(self.merchant, each.batch, each.sequence) for each in conversions]
         for conversion, answer in zip(conversions, self.chain.call_many(calls), strict=True):
-            expected, stored = conversion.status(self.chain.now), decode_status(answer).status
-            if stored != expected:
-                self.find(
-                    "late-change",
-                    f"sequence {conversion.sequence}",
-                    f"the contract says {stored}, its logs and dates make it {expected}",
-                )
+            self._compare_status(conversion, answer)
+
+    def _compare_totals(self, agreement: Agreement) -> None:
+        of_it = [c for c in self.conversions.values() if c.agreement is agreement]
+        sums = len(of_it), sum(c.amount for c in of_it), sum(c.commission for c in of_it)
+        kept = self._asked(_hex(agreement.id), lambda: self.chain.views.totals(self.merchant, agreement.id))
+        if kept is not None and sums != (kept.conversions, kept.amount, kept.commission):
+            self.find("wrong-totals", _hex(agreement.id), f"the contract says {kept}, its logs add up to {sums}")
+
+    def _compare_status(self, conversion: Conversion, answer: bytes | None) -> None:
+        where, expected = f"sequence {conversion.sequence}", conversion.status(self.chain.now)
+        stored = self._asked(where, lambda: decode_status(answer or b"").status)
+        if stored not in (None, expected):
+            self.find("late-change", where, f"the contract says {stored}, its logs and dates make it {expected}")
+
+
+def _place(event: Event | Unreadable) -> tuple[int, int]:
+    return (
+        (event.block, event.log_index) if isinstance(event, Unreadable) else (event.where.block, event.where.log_index)
+    )
+
+
+def _where(event: Event | Unreadable) -> str:
+    return event.transaction if isinstance(event, Unreadable) else event.where.transaction
 
 
 def _hex(value: bytes) -> str:

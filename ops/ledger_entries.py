@@ -1,5 +1,6 @@
 """What a ledger is made of: agreements, conversions as they stand, and what should not be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,14 +16,17 @@ Kind = Literal[
     "both-sides",
     "gap",
     "reordered",
+    "unreadable",
     "unreadable-batch",
     "unknown-agreement",
     "closed-agreement",
+    "unknown-group",
     "wrong-commission",
     "wrong-silence",
     "wrong-totals",
     "back-dated",
     "late-change",
+    "false-reason",
     "recorded-twice",
     "missing",
     "false-receipt",
@@ -72,6 +76,18 @@ class Conversion:
         number = self.entry.group
         group = terms.groups[number] if number < len(terms.groups) else ""
         return commission(terms, self.entry.action, group, self.amount)
+
+    def continues(self, before: "Sequence[Conversion]") -> bool:
+        """Whether it is a further commission group of the same order, the entries of which so far are `before`."""
+        last = before[-1]
+        order = (self.batch, self.entry.agreement, self.entry.action, self.entry.verified)
+        is_next = self.sequence == last.sequence + 1 and order == (
+            last.batch,
+            last.entry.agreement,
+            last.entry.action,
+            last.entry.verified,
+        )
+        return is_next and self.entry.group not in {each.entry.group for each in before}
 
     def status(self, at: int) -> Status:
         """The status at a moment, by the decisions made until then."""

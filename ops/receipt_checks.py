@@ -3,28 +3,24 @@
 What a receipt must hold: docs/network.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from itertools import groupby
+from typing import Any, NoReturn
 
 from chalicelib.adapters.contract import find_batch
 from chalicelib.adapters.contract_abi import topic
-from chalicelib.adapters.contract_events import (
-    AgreementEnded,
-    AgreementRegistered,
-    Amended,
-    Decided,
-    Recorded,
-    decode_logs,
-)
+from chalicelib.adapters.contract_events import AgreementRegistered, Amended, Decided, Recorded, decode_logs
 from chalicelib.domain.agreement import Terms, agreement_id
 from chalicelib.domain.batch import Entry, unpack
 from chalicelib.domain.commission import commission
 from chalicelib.domain.commitment import commit
 from chalicelib.domain.money import parse_amount
-from chalicelib.domain.network_status import DAY, Status, deadlines, effective_status
+from chalicelib.domain.network_status import DAY, deadlines
 from ops.chain_reader import Chain, topic_of
+from ops.receipt_life import AsRecorded, State, states_of
+from ops.versions import in_force_about, versions_of
 
 CLOCKS_MAY_DIFFER = 900  # seconds between a box's clock and the chain's
 
@@ -46,11 +42,12 @@ class Receipt:
     """A receipt's checks. Each method is one of them: it returns what it found or raises Mismatch."""
 
     def __init__(self, receipt: dict[str, Any], chain: Chain) -> None:
+        """`receipt` as receipt_shape.check_receipt lets it pass."""
         self.shown = receipt
         self.payload: dict[str, Any] = receipt["payload"]
         self.chain = chain
-        self.merchant = str(receipt["merchant"]).lower()
-        self.id = bytes.fromhex(str(receipt["agreementId"]).removeprefix("0x"))
+        self.merchant: str = receipt["merchant"].lower()
+        self.id = bytes.fromhex(receipt["agreementId"][2:])
 
     def contract(self) -> str:
         if self.chain.chain_id != self.shown["chainId"]:
@@ -67,7 +64,7 @@ class Receipt:
 
     def payload_agrees(self) -> str:
         for name in ("conversionId", "agreementId", "currency"):
-            if name in self.shown and self.payload[name] != self.shown[name]:
+            if self.payload[name] != self.shown[name]:
                 raise Mismatch(f"{name} is {self.payload[name]} in the payload and {self.shown[name]} beside it")
         if str(self.payload["merchant"]).lower() != self.merchant:
             raise Mismatch(f"the payload is of merchant {self.payload['merchant']}")
@@ -87,8 +84,9 @@ class Receipt:
         return f"block {self.shown['blockNumber']} of {moment(self.recorded_at)}"
 
     def inclusion(self) -> str:
-        events = [e for e in decode_logs(self.logs, self.chain.contract) if isinstance(e, Recorded)]
-        ours = [e for e in events if e.where.log_index == self.shown["logIndex"] and e.merchant == self.merchant]
+        there = [log for log in self.logs if int(log["logIndex"], 16) == self.shown["logIndex"]]
+        events = [e for e in decode_logs(there, self.chain.contract) if isinstance(e, Recorded)]
+        ours = [e for e in events if e.merchant == self.merchant]
         if not ours:
             raise Mismatch(f"the transaction has no log {self.shown['logIndex']} that records for this merchant")
         self.recorded = ours[0]
@@ -135,9 +133,8 @@ class Receipt:
             ("hosted", self.terms.hosted),
             ("currency", self.terms.currency),
         ):
-            shown = self.shown.get(name, self.payload.get(name))
-            if str(shown).lower() != str(signed).lower():
-                raise Mismatch(f"{name} is {signed} in the agreement, {shown} in the receipt")
+            if str(self.shown[name]).lower() != str(signed).lower():
+                raise Mismatch(f"{name} is {signed} in the agreement, {self.shown[name]} in the receipt")
         for entry, line in zip(self.entries, self.payload["lines"], strict=True):
             if self.terms.group_number(line["group"]) != entry.group:
                 raise Mismatch(f"{line['group']} was recorded as another commission group")
@@ -149,17 +146,28 @@ class Receipt:
         if created > self.recorded_at + CLOCKS_MAY_DIFFER:
             raise Mismatch(f"made on {moment(created)}, after its block of {moment(self.recorded_at)}")
         if clicked is None:
+            self._check_version(created, "made", is_click=False)
             return f"made on {moment(created)}, no click"
         at = parse_time(clicked)
         if at > created:
             raise Mismatch(f"clicked on {moment(at)}, after the conversion of {moment(created)}")
         if created > at + self.terms.window_days * DAY:
             raise Mismatch(f"clicked on {moment(at)}, more than {self.terms.window_days} days before the conversion")
-        ended = self.chain.events("0x" + topic("AgreementEnded").hex(), topic_of(self.id))
-        for end in ended:
-            if isinstance(end, AgreementEnded) and at > self.chain.time(end.where.block) + CLOCKS_MAY_DIFFER:
-                raise Mismatch("clicked after the agreement had ended")
+        self._check_version(at, "clicked", is_click=True)
         return f"clicked on {moment(at)}, made on {moment(created)}"
+
+    def _check_version(self, at: int, what: str, *, is_click: bool) -> None:
+        """The terms are those that were in force at the click; without one (a voucher), at the conversion."""
+        versions = versions_of(self.chain, self.terms.merchant, self.terms.publisher)
+        about = in_force_about(versions, at, CLOCKS_MAY_DIFFER)
+        may_be = {version.agreement for version in about if version}
+        if self.shown["agreementId"] in may_be or not (may_be or is_click):
+            return
+        named = f"what it was paid under is version {self.terms.version}"
+        if not may_be:
+            raise Mismatch(f"{what} on {moment(at)}, when no agreement was in force; {named}")
+        newest = max(version.number for version in about if version)
+        raise Mismatch(f"{what} on {moment(at)}, when version {newest} was in force; {named}")
 
     def commission(self) -> str:
         logged = self.recorded.commissions[self.index : self.index + len(self.entries)]
@@ -175,69 +183,65 @@ class Receipt:
         return commission(self.terms, entry.action, self.terms.groups[entry.group], amount)
 
     def amendments(self) -> str:
-        """What later transactions made of the amounts, against what the receipt says now."""
-        changes = self.chain.events(
-            "0x" + topic("Amended").hex(), topic_of(self.merchant), topic_of(self.recorded.batch)
+        """What later transactions made of the amounts. The receipt may be older than the chain: it shows what the conversion once was."""
+        amended = self._amended()
+        due, lock = deadlines(self.recorded_at, self.terms.validation_days, self.terms.lock_days)
+        recorded = AsRecorded(
+            self.entries, self.recorded.batch, self.index, self.shown["sequence"], self.recorded_at, due, lock
         )
-        amounts = [entry.amount for entry in self.entries]
-        self.verified_at = [self.recorded_at if entry.verified else None for entry in self.entries]
-        made = 0
-        for change in changes:
+        decided = self.chain.events("0x" + topic("Decided").hex(), topic_of(self.merchant))
+        changes: list[Amended | Decided] = [*amended, *(event for event in decided if isinstance(event, Decided))]
+        self.lock = lock
+        self.states = list(states_of(recorded, self.terms, self._pays, changes, self.chain.time))
+        now = self._had()[-1]
+        if not any(self._shows(state) for state in self.states):
+            self._name_figure(now)
+        said = f"{len(amended)} amendments, {now.commission} minor units earned"
+        return said if self._shows(now) else f"{said} (the receipt is older and says {self.shown['commission']})"
+
+    def _amended(self) -> list[Amended]:
+        topics = "0x" + topic("Amended").hex(), topic_of(self.merchant), topic_of(self.recorded.batch)
+        amended = []
+        for change in self.chain.events(*topics):
             place = change.sequence - self.shown["sequence"] if isinstance(change, Amended) else -1
-            if not isinstance(change, Amended) or not 0 <= place < len(amounts):
+            if not isinstance(change, Amended) or not 0 <= place < len(self.entries):
                 continue
             if change.new_commission != self._pays(self.entries[place], change.new_amount):
                 raise Mismatch(f"an amendment logged a commission of {change.new_commission} minor units")
-            amounts[place] = change.new_amount
-            if change.verified and self.verified_at[place] is None:
-                self.verified_at[place] = self.chain.time(change.where.block)
-            made += 1
-        pays = sum(self._pays(entry, amount) for entry, amount in zip(self.entries, amounts, strict=True))
-        for name, now in (("amount", sum(amounts)), ("commission", pays)):
-            if self._minor(self.shown[name]) != now:
-                raise Mismatch(f"{name} is {now} minor units on the chain now, the receipt says {self.shown[name]}")
-        if self.shown["verified"] != all(at is not None for at in self.verified_at):
-            raise Mismatch(f"the receipt says verified: {self.shown['verified']}, the chain does not")
-        return f"{made} amendments, {pays} minor units earned"
+            amended.append(change)
+        return amended
+
+    def _had(self) -> list[State]:
+        """The states up to the chain's head."""
+        return [state for state in self.states if state.since <= self.chain.now]
+
+    def _shows(self, state: State) -> bool:
+        shown = self._minor(self.shown["amount"]), self._minor(self.shown["commission"]), self.shown["verified"]
+        return shown == (state.amount, state.commission, state.verified)
+
+    def _name_figure(self, now: State) -> NoReturn:
+        for name, value in (("amount", now.amount), ("commission", now.commission)):
+            if self._minor(self.shown[name]) != value:
+                raise Mismatch(f"{name} is {value} minor units on the chain now, the receipt says {self.shown[name]}")
+        raise Mismatch(f"the receipt says verified: {self.shown['verified']}, the chain does not")
 
     def status(self) -> str:
-        """The receipt may be older than the chain: its status must be one the conversion has had."""
-        due, lock = deadlines(self.recorded_at, self.terms.validation_days, self.terms.lock_days)
-        had = list(self._history(due, lock))
+        """One that the conversion has had, with the figures it had then."""
+        had = self._had()
+        now = had[-1].status
         for place in range(len(self.entries)):
             view = self.chain.views.status(self.merchant, self.recorded.batch, self.shown["sequence"] + place)
-            if view.status != had[-1][1]:
-                raise Mismatch(f"the contract says {view.status}, its logs and dates make it {had[-1][1]}")
-        if self.shown["status"] not in [status for _, status in had]:
-            raise Mismatch(f"the receipt says {self.shown['status']}, it was {' then '.join(s for _, s in had)}")
-        at, now = had[-1]
-        moved = "" if now == self.shown["status"] else f" (the receipt is older and says {self.shown['status']})"
-        return f"{now} since {moment(at)}, final from {moment(lock)}{moved}"
-
-    def _history(self, due: int, lock: int) -> Iterator[tuple[int, Status]]:
-        """(since, status), oldest first, without repetitions, up to the chain's head."""
-        steps: list[tuple[int, Status | None]] = [(self.recorded_at, "open")]
-        for event in self.chain.events("0x" + topic("Decided").hex(), topic_of(self.merchant)):
-            if isinstance(event, Decided):
-                when = self.chain.time(event.where.block)
-                steps.extend(
-                    (when, run.status)
-                    for batch, batch_runs in event.changes
-                    for run in batch_runs
-                    if batch == self.recorded.batch and run.start <= self.index < run.start + run.count and when < lock
-                )
-        verified_at = self.verified_at[0]
-        steps += [(at, None) for at in (verified_at, due, lock) if at is not None]
-        decision: Status = "open"
-        before: Status | None = None
-        # Blocks may share a second: the sort keeps the chain's order among them.
-        for at, decided in sorted(steps, key=lambda step: step[0]):
-            decision = decided or decision
-            verified = verified_at is not None and verified_at <= at
-            status = effective_status(decision, verified, self.terms.silence, due, lock, at)
-            if at <= self.chain.now and status != before:
-                before = status
-                yield at, status
+            if view.status != now:
+                raise Mismatch(f"the contract says {view.status}, its logs and dates make it {now}")
+        # At due and lock the box's clock may be ahead of the newest block.
+        known = [state for state in self.states if state.since <= self.chain.now + CLOCKS_MAY_DIFFER]
+        if not any(state.status == self.shown["status"] and self._shows(state) for state in known):
+            was = [status for status, _ in groupby(state.status for state in had)]
+            with_these = " with these figures" if self.shown["status"] in was else ""
+            raise Mismatch(f"the receipt says {self.shown['status']}{with_these}, it was {' then '.join(was)}")
+        since = next(list(run)[-1].since for _, run in groupby(reversed(had), lambda s: s.status))
+        moved = "" if now == self.shown["status"] else f" (the receipt says {self.shown['status']})"
+        return f"{now} since {moment(since)}, final from {moment(self.lock)}{moved}"
 
 
 CHECKS: tuple[tuple[str, Callable[[Receipt], str]], ...] = (

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from chalicelib.domain.errors import Refusal
-from ops.chain_reader import Chain, ChainUnreadable
+from ops.chain_reader import ODD, Chain, ChainUnreadable
 from ops.receipt_checks import CHECKS, Check, Mismatch, Receipt
+from ops.receipt_shape import BadShape, check_receipt
 from ops.verify_click import verify_click
 
 
-def verify_receipt(receipt: dict[str, Any], rpc_url: str, contract: str | None = None) -> list[Check]:
+def verify_receipt(receipt: Any, rpc_url: str, contract: str | None = None) -> list[Check]:
     """The checks in order, up to the first that fails; the receipt holds when the last one is ok.
 
     `contract` is the network contract you trust, else the receipt's own word is taken (its code is compared either way).
@@ -21,9 +21,10 @@ def verify_receipt(receipt: dict[str, Any], rpc_url: str, contract: str | None =
     """
     made: list[Check] = []
     try:
-        subject = Receipt(receipt, Chain(rpc_url, receipt["contract"]))
-    except (KeyError, TypeError, ValueError) as missing:
-        return [Check("receipt", False, f"not a receipt: {missing!r} is missing or unreadable")]
+        check_receipt(receipt)
+    except BadShape as fault:
+        return [Check("receipt", False, str(fault))]
+    subject = Receipt(receipt, Chain(rpc_url, receipt["contract"]))
     if contract is not None and contract.lower() != subject.chain.contract:
         return [Check("contract", False, f"the receipt is of {subject.chain.contract}, not of {contract}")]
     for name, check in CHECKS:
@@ -31,8 +32,8 @@ def verify_receipt(receipt: dict[str, Any], rpc_url: str, contract: str | None =
             made.append(Check(name, True, check(subject)))
         except Mismatch as mismatch:
             return [*made, Check(name, False, str(mismatch))]
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, Refusal) as odd:
-            return [*made, Check(name, False, f"the receipt cannot be read: {odd!r}")]
+        except ODD as odd:
+            return [*made, Check(name, False, f"what it names cannot be read: {odd!r}")]
     return made
 
 
@@ -48,7 +49,8 @@ def verify(receipt: Any, rpc: str, contract: str | None, as_json: bool) -> None:
     """
     try:
         document = json.load(receipt)
-        check = verify_click if "proof" in document else verify_receipt
+        is_of_click = isinstance(document, dict) and ("proof" in document or "clickId" in document)
+        check = verify_click if is_of_click else verify_receipt
         checks = check(document, rpc, contract)
     except ValueError as error:
         raise click.UsageError(f"the receipt is no JSON: {error}") from error

@@ -6,7 +6,7 @@ stay cheats when the contract changes.
 
 from ops.compile_contract import SOURCE, bytecode
 
-DELETE, REORDER, BACK_DATE, UNDERPAY, LATE, AMEND_LESS = range(1, 7)
+DELETE, REORDER, BACK_DATE, UNDERPAY, LATE, AMEND_LESS, ANY_DECISION, FEW_COMMISSIONS, ANY_TERMS, MUTE = range(1, 11)
 
 _CHEATS = [
     (
@@ -42,6 +42,27 @@ _CHEATS = [
         "        if self.cheating == 6:\n"
         "            newCommission = newCommission * 9 // 10\n"
         "        # The old figures are part of the totals",
+    ),
+    (
+        "                    raw_revert(\n"
+        '                        abi_encode(digest, start, status, method_id=method_id("BadDecision(bytes32,uint256,uint256)"))\n'
+        "                    )\n",
+        "                    if self.cheating != 7:\n"
+        "                        raw_revert(\n"
+        '                            abi_encode(digest, start, status, method_id=method_id("BadDecision(bytes32,uint256,uint256)"))\n'
+        "                        )\n",
+    ),
+    (
+        "    if outShift != 0:\n        commissions.append(out)\n",
+        "    if outShift != 0 and self.cheating != 8:\n        commissions.append(out)\n",
+    ),
+    (
+        "    self._requireSaneTerms(terms)\n",
+        "    if self.cheating != 9:\n        self._requireSaneTerms(terms)\n",
+    ),
+    (
+        "    word: uint256 = self.batches[merchant][batch]\n    first: uint256",
+        "    assert self.cheating != 10\n    word: uint256 = self.batches[merchant][batch]\n    first: uint256",
     ),
 ]
 

@@ -15,7 +15,7 @@ from eth_account.signers.local import LocalAccount
 from chalicelib.adapters import contract
 from chalicelib.adapters.contract_abi import artifact, functions
 from chalicelib.adapters.contract_events import AgreementRegistered, Event, Recorded, decode_logs
-from chalicelib.domain.agreement import Rule, Terms, agreement_id
+from chalicelib.domain.agreement import Rule, Terms, agreement_id, eip712, message
 from chalicelib.domain.batch import Batch, Entry, pack
 from chalicelib.domain.keccak import keccak256
 
@@ -181,6 +181,7 @@ class Merchant:
         self.address = self.account.address.lower()
         self.terms: dict[bytes, Terms] = {}
         self.publishers: dict[bytes, LocalAccount] = {}
+        self.registered_at: dict[bytes, int] = {}
         network.send(self.address, contract.encode_authorise(self.key.address, network.now() + 4000 * 86_400))
 
     def agree(self, *rules: Rule, publisher: LocalAccount | None = None, **terms: Any) -> bytes:
@@ -197,7 +198,30 @@ class Merchant:
         agreement = self.network.register(full, self.account, publisher)
         self.terms[agreement] = full
         self.publishers[agreement] = publisher
+        self.registered_at[agreement] = self.network.now()
         return agreement
+
+    def agree_on_anything(self, publisher: LocalAccount | None = None, **odd: Any) -> bytes:
+        """Terms that no box would offer, signed and registered: fields of the message as the contract names them."""
+        publisher = publisher or new_account()
+        nonce, version = self.network.views.next_agreement(self.address, publisher.address)
+        plain = Terms(
+            merchant=self.address,
+            publisher=publisher.address.lower(),
+            currency="EUR",
+            rules=(Rule("sale", rate=100_000),),
+            deadline=self.network.now() + 3600,
+            nonce=nonce,
+            version=version,
+        )
+        terms = {**message(plain), **odd}
+        typed = {**eip712(plain, CHAIN_ID, self.network.address), "message": terms}
+        signatures = [
+            bytes(Account.sign_typed_data(a.key, full_message=typed).signature) for a in (self.account, publisher)
+        ]
+        fields = tuple({**terms, "rules": [tuple(rule.values()) for rule in terms["rules"]]}.values())
+        (log,) = self.network.send(self.network.payer, contract._call("registerAgreement", fields, *signatures))["logs"]
+        return bytes.fromhex(log["topics"][1][2:])
 
     def silence_all(self) -> set[bytes]:
         return {agreement for agreement, terms in self.terms.items() if terms.silence == "all"}

@@ -1,12 +1,15 @@
-"""Conversions recorded the way a box does it, with the receipts it would show for them."""
+"""Conversions recorded and clicks anchored the way a box does it, with the receipts and proofs it would show for them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
-from chalicelib.adapters.contract_events import Recorded
+from chalicelib.adapters import contract
+from chalicelib.adapters.contract_events import ClicksAnchored, Recorded
+from chalicelib.domain import merkle
 from chalicelib.domain.batch import Batch, Entry
-from chalicelib.domain.commitment import commit
+from chalicelib.domain.commitment import canonical, commit
 from chalicelib.domain.money import format_amount
 from tests.contract.network_on_anvil import CHAIN_ID, Merchant
 
@@ -37,7 +40,7 @@ class Order:
             "agreementId": "0x" + agreement.hex(),
             "publisherId": "blog",
             "clickId": f"click{self.number}",
-            "clickedAt": rfc3339(now - 3600),
+            "clickedAt": rfc3339(max(now - 3600, merchant.registered_at[agreement])),
             "createdAt": rfc3339(now),
             "verified": self.verified,
             "private": "ab" * 32,
@@ -108,4 +111,37 @@ def receipt(merchant: Merchant, payload: dict[str, Any], batch: Batch, event: Re
         "final": False,
         "chainId": CHAIN_ID,
         "contract": merchant.network.address,
+    }
+
+
+def shown_proof(
+    merchant: Merchant, index: int, clicked: int = -60, agreement: str = "0x" + "12" * 32
+) -> dict[str, Any]:
+    """What a box shows of click number `index` of eleven, once they are anchored. All were made in the last ten minutes, as the anchor
+    says, but for that one where `clicked` (seconds after the newest block) says otherwise."""
+    now = merchant.network.now()
+    salts = [bytes([i]) * 32 for i in range(11)]
+    times = [rfc3339(now + (clicked if i == index else -600 + i)) for i in range(11)]
+    payloads = [
+        {"clickId": f"click{i}", "publisherId": "blog", "agreementId": agreement, "clickedAt": at, "private": "ab"}
+        for i, at in enumerate(times)
+    ]
+    leaves = [sha256(salt + canonical(payload)).digest() for salt, payload in zip(salts, payloads, strict=True)]
+    (event,) = merchant.send(contract.encode_anchor(merchant.address, merkle.root(leaves), 11, now - 600, now))
+    assert isinstance(event, ClicksAnchored)
+    return {
+        "clickId": f"click{index}",
+        "payload": payloads[index],
+        "salt": salts[index].hex(),
+        "merchant": merchant.address,
+        "chainId": CHAIN_ID,
+        "contract": merchant.network.address,
+        "final": False,
+        "root": merkle.root(leaves).hex(),
+        "index": index,
+        "proof": [sibling.hex() for sibling in merkle.proof(leaves, index)],
+        "count": 11,
+        "sequence": event.first + index,
+        "transaction": event.where.transaction,
+        "blockNumber": event.where.block,
     }

@@ -1,7 +1,9 @@
 """`box audit`: an honest merchant passes, and each way to cheat is found and named."""
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,29 @@ from chalicelib.domain.network_changes import REASONS, SUPERSEDED, Amendment, Ru
 from chalicelib.domain.network_status import DAY
 from ops.audit import Report, audit, audit_publisher
 from ops.chain_reader import Chain
-from ops.kept_answers import Saved, read_saved
+from ops.kept_answers import Kept, NoReceipt, Saved, SavedClick, read_saved
 from tests.contract.cheating_contract import (
     AMEND_LESS,
+    ANY_DECISION,
+    ANY_TERMS,
     BACK_DATE,
     DELETE,
+    FEW_COMMISSIONS,
     LATE,
+    MUTE,
     REORDER,
     UNDERPAY,
     cheating_bytecode,
 )
-from tests.contract.network_on_anvil import Merchant, Network, commitment
-from tests.contract.shown_receipts import Order, entries_of, record, rfc3339
+from tests.contract.forged_receipts import under_a_later_version
+from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
+from tests.contract.network_on_anvil import Merchant, Network, commitment, new_account
+from tests.contract.shown_receipts import Order, entries_of, record, rfc3339, shown_proof
 
 
-def audited(network: Network, merchant: Merchant, agreement: bytes, saved: list[Saved] | None = None) -> Report:
+def audited(network: Network, merchant: Merchant, agreement: bytes, saved: Sequence[Kept] = ()) -> Report:
     publisher = merchant.publishers[agreement].address
-    return audit_publisher(Chain(network.url, network.address), publisher, saved=saved or [])
+    return audit_publisher(Chain(network.url, network.address), publisher, saved=saved)
 
 
 def kinds(report: Report) -> set[str]:
@@ -115,6 +123,8 @@ def one_batch(merchant: Merchant, agreement: bytes, number: int) -> Any:
         (REORDER, {"reordered"}),
         (BACK_DATE, {"back-dated"}),
         (UNDERPAY, {"wrong-commission", "wrong-totals"}),
+        (FEW_COMMISSIONS, {"unreadable", "wrong-commission"}),
+        (MUTE, {"unreadable"}),
     ],
 )
 def test_a_contract_that_cheats_while_recording_is_found_and_named(
@@ -151,6 +161,123 @@ def test_a_contract_that_underpays_an_amendment_is_found(crooked_network: Networ
     proof = (merchant.address, batch.body, keccak256(batch.commitments))
     merchant.send(contract.encode_amend(*proof, [Amendment(1, 500)]))
     assert "wrong-commission" in kinds(audited(crooked_network, merchant, agreement))
+
+
+def decision(merchant: Merchant, batch: Any, word: int) -> None:
+    """One word of decisions as it is, whatever a box would make of it."""
+    merchant.network.send(
+        merchant.key.address, contract._call("decide", merchant.address, batch.digest + word.to_bytes(32, "big"))
+    )
+
+
+def test_a_decision_that_makes_no_sense_hides_nothing_else(crooked_network: Network) -> None:
+    """A sale before its lock: only the lock makes one, so there is no way to read it."""
+    merchant = Merchant(crooked_network)
+    agreement = merchant.agree()
+    batch = one_batch(merchant, agreement, 0)
+    cheat(crooked_network, ANY_DECISION)
+    decision(merchant, batch, 1 << 16 | 2 << 32)
+    one_batch(merchant, agreement, 2)  # its first order was recorded before
+    found = [(f.kind, f.where) for f in audited(crooked_network, merchant, agreement).findings]
+    assert ("late-change", "sequence 1") in found and ("recorded-twice", "sequence 4") in found
+    assert "unreadable" in dict(found)
+
+
+def test_a_merchant_that_rejects_in_the_locks_name_is_found(crooked_network: Network) -> None:
+    """Reason 255 says that nobody verified it by the lock; no merchant may say so, least of all of a verified sale."""
+    merchant = Merchant(crooked_network)
+    agreement = merchant.agree()
+    batch = one_batch(merchant, agreement, 0)
+    cheat(crooked_network, ANY_DECISION)
+    decision(merchant, batch, 1 | 2 << 16 | 3 << 32 | REASONS["unverified"] << 40)
+    found = [(f.kind, f.where) for f in audited(crooked_network, merchant, agreement).findings]
+    assert ("false-reason", "sequences 2 to 3") in found
+
+
+@pytest.mark.parametrize(
+    "odd", [{"groups": ["default", "default"]}, {"groups": ["a b"]}, {"groups": [""]}, {"currency": "eur"}]
+)
+def test_terms_that_cannot_be_read_hide_nothing_else(crooked_network: Network, odd: dict[str, Any]) -> None:
+    merchant = Merchant(crooked_network)
+    mine = merchant.agree()
+    one_batch(merchant, mine, 0)
+    cheat(crooked_network, ANY_TERMS)
+    other = merchant.agree_on_anything(**odd)
+    merchant.record(merchant.pack(Entry(other, "sale", 100, commitment(9), verified=True)))
+    one_batch(merchant, mine, 2)
+    found = [(f.kind, f.where) for f in audited(crooked_network, merchant, mine).findings[1:]]
+    expected = [
+        ("unreadable", "0x" + other.hex()),
+        ("unknown-agreement", "sequence 4"),
+        ("recorded-twice", "sequence 5"),
+    ]
+    assert found == expected
+
+
+def test_ones_own_terms_that_cannot_be_read_are_found(crooked_network: Network) -> None:
+    merchant = Merchant(crooked_network)
+    cheat(crooked_network, ANY_TERMS)
+    publisher = new_account()
+    merchant.agree_on_anything(publisher, groups=["default", "default"])
+    report = audit_publisher(Chain(crooked_network.url, crooked_network.address), publisher.address)
+    assert kinds(report) == {"unknown-code", "unreadable"}
+
+
+def test_an_account_that_is_no_contract_is_named_so(network: Network, merchant: Merchant) -> None:
+    options = ["--publisher", merchant.address, "--rpc", network.url]
+    found = CliRunner().invoke(audit, [*options, "--contract", merchant.address, "--merchant", merchant.address])
+    assert (found.exit_code, found.output.splitlines()[0].split(":")[0]) == (1, "unknown-code"), found.output
+    for wrong in (["--contract", "0x12"], ["--contract", network.address, "--merchant", "demo"]):
+        assert CliRunner().invoke(audit, [*options, *wrong]).exit_code == 2
+
+
+def test_a_commission_group_that_is_none_is_found(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    merchant.record(merchant.pack(Entry(agreement, "sale", 100_000, commitment(1), group=5, verified=True)))
+    report = audited(network, merchant, agreement)
+    assert [(f.kind, f.where) for f in report.findings] == [("unknown-group", "sequence 1")]
+
+
+def test_the_groups_of_an_order_are_no_second_recording(network: Network, merchant: Merchant) -> None:
+    rules = Rule("sale", rate=100_000), Rule("sale", group="wine", rate=50_000)
+    agreement = merchant.agree(*rules, groups=("default", "wine"))
+    record(merchant, *(Order(i, {"default": 100, "wine": 300}).payload(merchant, agreement) for i in range(3)))
+    assert audited(network, merchant, agreement).findings == []
+
+
+@pytest.mark.parametrize(
+    "how", ["in one batch", "at the seam of two batches", "under two agreements", "in three groups"]
+)
+def test_an_order_recorded_twice_side_by_side_is_found(network: Network, merchant: Merchant, how: str) -> None:
+    rules = Rule("sale", rate=100_000), Rule("sale", group="wine", rate=50_000)
+    agreement, other = merchant.agree(*rules, groups=("default", "wine")), merchant.agree()
+
+    def entry(number: int, amount: int = 200, under: bytes = agreement, group: int = 0) -> Entry:
+        return Entry(under, "sale", amount, commitment(number), group, verified=True)
+
+    if how == "in one batch":
+        merchant.record(merchant.pack(entry(1), entry(1)))
+    elif how == "at the seam of two batches":
+        merchant.record(merchant.pack(entry(0, 100), entry(1)))
+        merchant.record(merchant.pack(entry(1, group=1)))
+    elif how == "under two agreements":
+        merchant.record(merchant.pack(entry(1), entry(1, under=other, group=1)))
+    else:
+        merchant.record(merchant.pack(entry(1), entry(1, group=1), entry(1)))
+    found = {f.kind: f.where for f in audited(network, merchant, agreement).findings}
+    assert found["recorded-twice"] == f"sequence {network.views.counts(merchant.address)[0]}"
+
+
+def test_a_click_paid_under_a_later_version_is_found_by_its_receipt(network: Network, merchant: Merchant) -> None:
+    receipt = under_a_later_version(merchant)
+    agreement = bytes.fromhex(receipt["agreementId"][2:])
+    report = audited(network, merchant, agreement, [kept(receipt)])
+    assert [f.kind for f in report.findings] == ["false-receipt"]
+    assert report.findings[0].detail.startswith("times: ")
+    # What the logs alone can show is that it may be so.
+    alone = audited(network, merchant, agreement)
+    assert alone.findings == []
+    assert [note for note in alone.notes if note.startswith("1 conversions under version 2 ")]
 
 
 def test_an_order_recorded_twice_is_found_by_its_commitment(network: Network, merchant: Merchant) -> None:
@@ -219,6 +346,92 @@ def test_a_kept_answer_without_a_receipt_is_a_deleted_conversion(network: Networ
     assert [(f.kind, f.where) for f in report.findings] == [("missing", "deleted"), ("missing", "swapped")]
 
 
+def rows(*answers: Any) -> list[Kept]:
+    return read_saved(json.dumps(answers))
+
+
+def waiting(name: str, state: str, reason: str | None = None, **row: Any) -> dict[str, Any]:
+    """A kept answer with what a box says in the place of the receipt."""
+    answer = {"conversionId": name, "status": "open", "attributed": True, "duplicate": False}
+    return {"answer": answer, "receipt": {"conversionId": name, "state": state, "reason": reason}, **row}
+
+
+def test_a_sale_that_is_on_its_way_is_no_finding_unless_it_is_for_ever(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    now, yesterday = rfc3339(network.now() - 60), rfc3339(network.now() - 2 * DAY)
+    answers = rows(
+        waiting("fresh", "pending", "pending"),
+        waiting("sent", "sent", savedAt=now),
+        waiting("held", "held", savedAt=yesterday),
+        waiting("erased", "confirmed", "erased", savedAt=yesterday),
+        waiting("deleted", "pending", savedAt=yesterday),
+        waiting("refused", "setAside", "AgreementClosed"),
+        waiting("never", "none", "unknown_click"),
+        waiting("called-a-test", "none", "test"),
+        {"conversionId": "gone", "attributed": True},
+    )
+    report = audited(network, merchant, agreement, answers)
+    missing = ["deleted", "refused", "never", "called-a-test", "gone"]
+    assert [(f.kind, f.where) for f in report.findings] == [("missing", name) for name in missing]
+    assert "AgreementClosed" in report.findings[1].detail
+    for name in ("fresh", "sent", "held", "erased"):
+        assert [note for note in report.notes if name in note], name
+
+
+def test_a_test_orders_answer_is_none_to_look_for(network: Network, merchant: Merchant) -> None:
+    kept_row = waiting("t", "none", "test")
+    kept_row["answer"]["isTest"] = True
+    assert audited(network, merchant, merchant.agree(), rows(kept_row)).findings == []
+
+
+def test_a_receipt_kept_from_before_a_refund_was_true(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    payload = Order(1, {"default": 1000}).payload(merchant, agreement)
+    (receipt,) = record(merchant, payload)
+    batch = merchant.pack(*entries_of(payload, merchant))
+    proof = merchant.address, batch.body, keccak256(batch.commitments)
+    for amount in (500, 200):
+        merchant.send(contract.encode_amend(*proof, [Amendment(0, amount, reason=REASONS["refund"])]))
+    halved = {**receipt, "amount": "5.00", "commission": "0.50"}
+    assert audited(network, merchant, agreement, [kept(receipt), kept(halved)]).findings == []
+    never = {**receipt, "amount": "9.00", "commission": "0.90"}
+    assert kinds(audited(network, merchant, agreement, [kept(never)])) == {"false-receipt"}
+
+
+def test_kept_clicks_are_checked_by_their_proofs_or_said_to_be_beyond_it(network: Network, merchant: Merchant) -> None:
+    agreement = merchant.agree()
+    name = "0x" + agreement.hex()
+    proof = shown_proof(merchant, 3, agreement=name)
+    good = {"answer": {"clickId": "click3"}, "savedAt": proof["payload"]["clickedAt"], "proof": proof}
+    report = audited(network, merchant, agreement, rows(good, {"clickId": "unproved"}, {"attributed": True}))
+    assert report.findings == []
+    assert [note for note in report.notes if "unproved" in note] and [n for n in report.notes if "name no conv" in n]
+    strangers = shown_proof(merchant, 2, agreement="0x" + merchant.agree().hex())
+    answers = rows(
+        {**good, "answer": {"clickId": "another"}},
+        {**good, "savedAt": rfc3339(network.now() - DAY)},
+        {**good, "proof": {**proof, "sequence": 1}},
+        {"answer": {"clickId": "click2"}, "proof": strangers},
+    )
+    report = audited(network, merchant, agreement, answers)
+    assert [(f.kind, f.where) for f in report.findings] == [
+        ("missing", "another"),
+        ("back-dated", "click3"),
+        ("false-receipt", "click3"),
+        ("both-sides", "click2"),
+    ]
+
+
+@pytest.mark.parametrize("junk", [{"merchant": 5}, {"x": 1}, {"payload": {}, "conversionId": None}])
+def test_a_kept_receipt_that_is_none_is_a_false_one(network: Network, merchant: Merchant, junk: dict[str, Any]) -> None:
+    agreement = merchant.agree()
+    (receipt,) = record(merchant, Order(1, {"default": 1000}).payload(merchant, agreement))
+    receipt.pop("conversionId")
+    answers = [Saved("conversion1", attributed=True, saved_at=None, receipt=shown) for shown in (receipt, junk)]
+    report = audited(network, merchant, agreement, answers)
+    assert [(f.kind, f.where) for f in report.findings] == [("false-receipt", "conversion1")] * 2
+
+
 def test_receipts_that_tell_another_order_or_pay_are_found(network: Network, merchant: Merchant) -> None:
     agreement = merchant.agree()
     payloads = [Order(i, {"default": 1000 + i}).payload(merchant, agreement) for i in range(2)]
@@ -231,6 +444,7 @@ def test_receipts_that_tell_another_order_or_pay_are_found(network: Network, mer
 
 def test_a_back_dated_conversion_is_found_by_when_the_answer_was_kept(network: Network, merchant: Merchant) -> None:
     agreement = merchant.agree()
+    network.wait(4 * DAY)
     now = network.now()
     payload = Order(1, {"default": 1000}).payload(
         merchant, agreement, createdAt=rfc3339(now - 2 * DAY), clickedAt=rfc3339(now - 3 * DAY)
@@ -265,6 +479,49 @@ def test_kept_answers_are_read_as_an_array_or_as_lines() -> None:
     assert as_lines == [Saved("a", True, None, None), Saved("a", True, 1793491200, {"x": 1})]
 
 
+@pytest.fixture
+def busy_box() -> Iterator[str]:
+    """A box's URL that says "asked too often" to each first question, and then what it knows."""
+    known: dict[str, tuple[int, dict[str, Any]]] = {
+        "/v1/receipts/mined": (200, {"conversionId": "mined", "payload": {}}),
+        "/v1/receipts/fresh": (202, {"conversionId": "fresh", "state": "pending", "reason": "pending"}),
+        "/v1/clicks/anchored/proof": (200, {"clickId": "anchored", "root": "00"}),
+        "/v1/clicks/new/proof": (202, {"clickId": "new", "state": "pending"}),
+    }
+    asked: set[str] = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, shown = known.get(self.path, (404, {})) if self.path in asked else (429, {})
+            asked.add(self.path)
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
+            self.end_headers()
+            self.wfile.write(json.dumps(shown).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_box_that_is_asked_too_often_is_asked_again(busy_box: str) -> None:
+    names = [{"conversionId": name, "attributed": True} for name in ("mined", "fresh", "gone")]
+    clicks = [{"clickId": name} for name in ("anchored", "new", "forgotten")]
+    assert read_saved(json.dumps([*names, *clicks]), busy_box) == [
+        Saved("mined", True, None, {"conversionId": "mined", "payload": {}}),
+        Saved("fresh", True, None, None, no_receipt=NoReceipt("pending", "pending")),
+        Saved("gone", True, None, None),
+        SavedClick("anchored", None, {"clickId": "anchored", "root": "00"}),
+        SavedClick("new", None, None),
+        SavedClick("forgotten", None, None),
+    ]
+
+
 def test_the_command_says_what_it_found_by_its_exit_code(network: Network, merchant: Merchant, tmp_path: Path) -> None:
     agreement = busy_merchant(merchant)
     options = [
@@ -294,6 +551,11 @@ def test_the_contract_is_found_by_the_publishers_agreements(network: Network, me
     account = merchant.publishers[busy_merchant(merchant)].address
     found = CliRunner().invoke(audit, ["--publisher", account, "--rpc", network.url])
     assert found.exit_code == 0 and "0 findings" in found.output, found.output
+    network.rpc("anvil_mine", hex(3 * MOST_BLOCKS))
+    for status in (200, 400):
+        with narrow_node(network.url, status) as narrow:
+            found = CliRunner().invoke(audit, ["--publisher", account, "--rpc", narrow])
+            assert found.exit_code == 0 and "0 findings" in found.output, found.output
     nobody = CliRunner().invoke(audit, ["--publisher", "0x" + "12" * 20, "--rpc", network.url])
     assert nobody.exit_code == 2 and "--contract" in nobody.output
     no_account = CliRunner().invoke(audit, ["--publisher", "demo-publisher", "--rpc", network.url])

@@ -15,9 +15,11 @@ from chalicelib.adapters.contract_events import ClicksAnchored
 from chalicelib.domain import merkle
 from chalicelib.domain.commitment import canonical
 from chalicelib.domain.keccak import keccak256
+from chalicelib.domain.network_status import DAY
 from ops.verify import verify
-from ops.verify_click import verify_click
-from tests.contract.network_on_anvil import CHAIN_ID, Merchant, Network, Refused
+from ops.verify_click import CLICK_CHECKS, verify_click
+from tests.contract.network_on_anvil import Merchant, Network, Refused
+from tests.contract.shown_receipts import rfc3339, shown_proof
 
 
 def test_clicks_are_numbered_without_a_gap_over_all_periods(network: Network, merchant: Merchant) -> None:
@@ -54,31 +56,6 @@ def test_the_click_sequence_ends_at_its_bound(merchant: Merchant) -> None:
         merchant.send(contract.encode_anchor(merchant.address, keccak256(b"more"), 1, 1, 2))
 
 
-def shown_proof(merchant: Merchant, index: int) -> dict[str, Any]:
-    """What a box shows of click number `index` of eleven, once they are anchored."""
-    salts = [bytes([i]) * 32 for i in range(11)]
-    payloads = [{"clickId": f"click{i}", "clickedAt": "2026-11-23T10:00:00.000Z", "private": "ab"} for i in range(11)]
-    leaves = [sha256(salt + canonical(payload)).digest() for salt, payload in zip(salts, payloads, strict=True)]
-    (event,) = merchant.send(contract.encode_anchor(merchant.address, merkle.root(leaves), 11, 1, 2))
-    assert isinstance(event, ClicksAnchored)
-    return {
-        "clickId": f"click{index}",
-        "payload": payloads[index],
-        "salt": salts[index].hex(),
-        "merchant": merchant.address,
-        "chainId": CHAIN_ID,
-        "contract": merchant.network.address,
-        "final": False,
-        "root": merkle.root(leaves).hex(),
-        "index": index,
-        "proof": [sibling.hex() for sibling in merkle.proof(leaves, index)],
-        "count": 11,
-        "sequence": event.first + index,
-        "transaction": event.where.transaction,
-        "blockNumber": event.where.block,
-    }
-
-
 def test_a_clicks_proof_is_checked_against_the_chain_alone(
     network: Network, merchant: Merchant, tmp_path: Path
 ) -> None:
@@ -86,9 +63,7 @@ def test_a_clicks_proof_is_checked_against_the_chain_alone(
     proof = shown_proof(merchant, 10)
     assert proof["sequence"] == 16
     checks = verify_click(proof, network.url, network.address)
-    assert [(check.name, check.ok) for check in checks] == [
-        (name, True) for name in ("contract", "payload", "inclusion", "anchor", "final")
-    ]
+    assert [(check.name, check.ok) for check in checks] == [(name, True) for name in CLICK_CHECKS]
     file = tmp_path / "proof.json"
     file.write_text(json.dumps(proof))
     run = CliRunner().invoke(verify, [str(file), "--rpc", network.url])
@@ -106,9 +81,17 @@ def test_a_clicks_proof_is_checked_against_the_chain_alone(
         ("inclusion", {"count": 1}),
         ("anchor", {"merchant": "0x" + "12" * 20}),
         ("anchor", {"sequence": 5}),
-        ("final", {"transaction": "0x" + "12" * 32}),
+        ("anchor", {"transaction": "0x" + "12" * 32}),
+        ("anchor", {"blockNumber": 1}),
         ("final", {"final": True}),
-        ("payload", {"payload": None}),
+        ("proof", {"payload": None}),
+        ("proof", {"payload": {"clickId": "click3"}}),
+        ("proof", {"final": None}),
+        ("proof", {"index": "3"}),
+        ("proof", {"proof": ["zz"]}),
+        ("proof", {"salt": ""}),
+        ("proof", {"transaction": "zz"}),
+        ("proof", {"contract": 5}),
     ],
 )
 def test_a_click_that_was_not_anchored_so_is_named(
@@ -116,6 +99,53 @@ def test_a_click_that_was_not_anchored_so_is_named(
 ) -> None:
     checks = verify_click({**shown_proof(merchant, 3), **lie}, network.url)
     assert (checks[-1].name, checks[-1].ok) == (name, False)
+
+
+def test_another_transaction_does_not_make_an_anchor_final(network: Network, merchant: Merchant) -> None:
+    """One that is long final, of the same merchant, and even another anchor: the root stands in neither."""
+    (other,) = merchant.send(contract.encode_anchor(merchant.address, keccak256(b"before"), 5, 1, 2))
+    network.rpc("anvil_mine", "0x8")
+    lie = {"transaction": other.where.transaction, "blockNumber": other.where.block, "final": True}
+    checks = verify_click({**shown_proof(merchant, 3), **lie}, network.url)
+    assert (checks[-1].name, checks[-1].ok) == ("anchor", False)
+
+
+@pytest.mark.parametrize("clicked", [-100 * DAY, -601, 1, DAY])
+def test_a_click_outside_its_anchors_period_is_named(network: Network, merchant: Merchant, clicked: int) -> None:
+    checks = verify_click(shown_proof(merchant, 3, clicked), network.url)
+    assert (checks[-1].name, checks[-1].ok) == ("times", False)
+
+
+def test_a_click_that_its_anchor_dates_after_itself_is_named(network: Network, merchant: Merchant) -> None:
+    """The merchant writes the period; the block's time it does not."""
+    payload = {**shown_proof(merchant, 3)["payload"], "clickId": "c", "clickedAt": rfc3339(network.now() + DAY)}
+    leaf = sha256(b"\x01" * 32 + canonical(payload)).digest()
+    end = network.now() + 2 * DAY
+    (event,) = merchant.send(contract.encode_anchor(merchant.address, merkle.root([leaf]), 1, 0, end))
+    assert isinstance(event, ClicksAnchored)
+    proof = shown_proof(merchant, 4) | {
+        "clickId": "c",
+        "payload": payload,
+        "salt": "01" * 32,
+        "root": merkle.root([leaf]).hex(),
+        "index": 0,
+        "proof": [],
+        "count": 1,
+        "sequence": event.first,
+        "transaction": event.where.transaction,
+        "blockNumber": event.where.block,
+    }
+    checks = verify_click(proof, network.url)
+    assert (checks[-1].name, checks[-1].ok) == ("times", False)
+
+
+def test_a_click_that_waits_for_its_anchor_proves_nothing_yet(network: Network, merchant: Merchant) -> None:
+    waiting = ("clickId", "payload", "salt", "merchant", "chainId", "contract")
+    proof = {name: value for name, value in shown_proof(merchant, 3).items() if name in waiting}
+    (check,) = verify_click(proof, network.url)
+    assert (check.name, check.ok) == ("proof", False) and "not anchored yet" in check.detail
+    run = CliRunner().invoke(verify, ["-", "--rpc", network.url], input=json.dumps(proof))
+    assert (run.exit_code, run.output.splitlines()[-1]) == (1, "the proof does not hold: proof")
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=40), st.data())

@@ -9,6 +9,7 @@ from chalicelib.domain.batch import MAX_BODY, MAX_ENTRIES
 from chalicelib.domain.network_changes import MAX_AMENDMENTS, MAX_CHANGES, REASONS
 from ops.ledger_entries import Kind
 from ops.receipt_checks import CHECKS
+from ops.verify_click import CLICK_CHECKS
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "network.md").read_text()
@@ -18,6 +19,8 @@ LAYOUT = (ROOT / "docs" / "decisions" / "0001-batch-layout.md").read_text()
 def test_every_check_finding_event_and_reason_is_explained() -> None:
     for name, _ in CHECKS:
         assert f"`{name}`: " in GUIDE and f"ok   {name} " in GUIDE, name
+    for name in CLICK_CHECKS:
+        assert f"`{name}`: " in GUIDE.split("## A click's proof")[1].split("\n## ")[0], name
     for kind in get_args(Kind):
         assert f"`{kind}`" in GUIDE, kind
     explained = set(re.findall(r"`([A-Z]\w+)`", GUIDE))

@@ -15,6 +15,7 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.services import claim
 from chalicelib.services.anchor import anchor, leaf, proof
 from ops.local import rpc
+from ops.verify_click import CLICK_CHECKS, verify_click
 from tests.rig.ground import DAY_MS, Ground
 
 HOUR_MS = 3_600_000
@@ -79,6 +80,7 @@ def test_each_click_is_proved_by_its_anchor_and_the_sequence_has_no_gap(ground: 
         event = events[made in second]
         assert shown["final"] and shown["transaction"] == event.where.transaction
         assert holds(shown, event)
+        assert [check.name for check in verify_click(shown, ground.node_url) if check.ok] == list(CLICK_CHECKS)
         sequences.append(shown["sequence"])
         assert not holds({**shown, "payload": {**shown["payload"], "publisherId": "p1"}}, event)
         assert not holds({**shown, "index": shown["index"] ^ 1}, event)

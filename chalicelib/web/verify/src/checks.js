@@ -1,6 +1,7 @@
 // The checks of `box verify` (ops/receipt_checks.py), the same ones in the same order, against a node alone.
 
 import { concat, fromHex, sha256, toHex, toNumber, utf8 } from './bytes.js';
+import { statesOf } from './life.js';
 import { minorUnits } from './money.js';
 import {
   DAY,
@@ -9,7 +10,6 @@ import {
   agreementId,
   asTopic,
   commission,
-  effectiveStatus,
   findBatch,
   parseAmended,
   parseDecided,
@@ -17,11 +17,11 @@ import {
   parseTerms,
   statusCall,
 } from './network.js';
+import { Unreadable, logsOf, node } from './node.js';
+import { faultOf } from './shape.js';
+import { inForceAbout } from './versions.js';
 
 const CLOCKS_MAY_DIFFER = 900; // seconds between a box's clock and the chain's
-
-/** The node does not answer: then nothing is known. */
-export class Unreadable extends Error {}
 
 class Mismatch extends Error {}
 
@@ -30,49 +30,29 @@ const demand = (holds, sentence) => {
 };
 const same = (one, other) => String(one).toLowerCase() === String(other).toLowerCase();
 const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ') + 'Z';
-const seconds = (text) => {
-  const at = Math.floor(Date.parse(text) / 1000);
-  if (Number.isNaN(at)) throw new Error(`${text} is no time`);
-  return at;
-};
+const seconds = (text) => Math.floor(Date.parse(text) / 1000);
+const sum = (values) => values.reduce((total, each) => total + each, 0n);
 
 /** The one JSON form of a payload: keys sorted, no spaces. */
 export const canonical = (value) => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (value && typeof value === 'object') {
     const keys = Object.keys(value).sort();
+    if (!keys.every((key) => /^[\x00-\x7f]*$/.test(key))) throw new Error('a key beyond ASCII');
     return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`;
   }
+  // Half a character has no UTF-8 form, so two programs would hash it differently.
+  if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) throw new Error('a text that is no Unicode');
   if (typeof value === 'number' && !Number.isSafeInteger(value)) throw new Error('a number that is no integer');
   return JSON.stringify(value);
 };
 
-const node = (url) => {
-  let id = 0;
-  return async (method, ...params) => {
-    let answer;
-    try {
-      const response = await fetch(url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ jsonrpc: '2.0', id: ++id, method, params }),
-      });
-      answer = await response.json();
-    } catch (failure) {
-      throw new Unreadable(`the node does not answer ${method}: ${failure.message}`);
-    }
-    if (!('result' in answer)) throw new Unreadable(`the node refuses ${method}: ${answer.error?.message}`);
-    return answer.result;
-  };
-};
-
-/** One receipt's checks; each returns what it found or throws. */
+/** The checks of a receipt that has no fault (shape.js); each returns what it found or throws. */
 class Receipt {
   constructor(receipt, rpc, codeHash) {
     Object.assign(this, { shown: receipt, payload: receipt.payload, rpc, codeHash, times: new Map() });
     this.contractAddress = receipt.contract.toLowerCase();
     this.merchant = receipt.merchant.toLowerCase();
-    if (!this.payload || !receipt.agreementId) throw new Error('payload or agreementId is missing');
   }
 
   async time(block) {
@@ -84,7 +64,7 @@ class Receipt {
   }
 
   logs(...topics) {
-    return this.rpc('eth_getLogs', { address: this.contractAddress, fromBlock: '0x0', toBlock: this.head, topics });
+    return logsOf(this.rpc, this.contractAddress, topics, 0, Number(this.head));
   }
 
   minor(text) {
@@ -114,7 +94,7 @@ class Receipt {
 
   async payloadAgrees() {
     for (const name of ['conversionId', 'agreementId', 'currency']) {
-      const differs = name in this.shown && this.payload[name] !== this.shown[name];
+      const differs = this.payload[name] !== this.shown[name];
       demand(!differs, `${name} is ${this.payload[name]} in the payload and ${this.shown[name]} beside it`);
     }
     demand(same(this.payload.merchant, this.merchant), `the payload is of merchant ${this.payload.merchant}`);
@@ -127,7 +107,6 @@ class Receipt {
     const [number, hash] = [Number(this.mined.blockNumber), this.mined.blockHash];
     demand(number === this.shown.blockNumber, `blockNumber is ${number} on the chain, ${this.shown.blockNumber} in the receipt`);
     demand(hash === this.shown.blockHash, `blockHash is ${hash} on the chain, ${this.shown.blockHash} in the receipt`);
-    if (typeof this.shown.final !== 'boolean') throw new Error('final is missing');
     if (this.shown.final) {
       // A network without finality is taken at its word.
       const last = await this.rpc('eth_getBlockByNumber', 'finalized', false).catch(() => null);
@@ -155,7 +134,6 @@ class Receipt {
     this.entries = this.index < 0 ? [] : entries.slice(this.index, this.index + lines.length);
     const isOurs = this.entries.length === lines.length && this.entries.every((e) => e.commitment === this.shown.commitment);
     demand(isOurs, `sequence ${this.shown.sequence} is another conversion`);
-    demand(this.shown.entries.length === lines.length, 'the receipt has other entries than its payload has lines');
     lines.forEach((line, place) => this.compareEntry(line, this.entries[place], this.shown.entries[place], place));
     return `sequences ${this.shown.sequence} to ${this.shown.sequence + lines.length - 1} hold the commitment`;
   }
@@ -177,7 +155,7 @@ class Receipt {
     const id = agreementId(this.terms, this.chainId, this.contractAddress);
     demand(id === this.shown.agreementId, 'the terms logged under this id are not those that were signed');
     for (const name of ['merchant', 'publisher', 'hosted', 'currency']) {
-      const shown = this.shown[name] ?? this.payload[name];
+      const shown = this.shown[name];
       demand(same(shown, this.terms[name]), `${name} is ${this.terms[name]} in the agreement, ${shown} in the receipt`);
     }
     this.payload.lines.forEach((line, place) => {
@@ -191,17 +169,41 @@ class Receipt {
     const created = seconds(this.payload.createdAt);
     const late = created > this.recordedAt + CLOCKS_MAY_DIFFER;
     demand(!late, `made on ${moment(created)}, after its block of ${moment(this.recordedAt)}`);
-    if (this.payload.clickedAt === null) return `made on ${moment(created)}, no click`;
+    if (this.payload.clickedAt === null) {
+      await this.checkVersion(created, 'made', false);
+      return `made on ${moment(created)}, no click`;
+    }
     const at = seconds(this.payload.clickedAt);
     demand(at <= created, `clicked on ${moment(at)}, after the conversion of ${moment(created)}`);
     const { windowDays } = this.terms;
     const inWindow = created <= at + windowDays * DAY;
     demand(inWindow, `clicked on ${moment(at)}, more than ${windowDays} days before the conversion`);
-    for (const end of await this.logs(TOPICS.ended, this.shown.agreementId)) {
-      const ended = await this.time(Number(end.blockNumber));
-      demand(at <= ended + CLOCKS_MAY_DIFFER, 'clicked after the agreement had ended');
-    }
+    await this.checkVersion(at, 'clicked', true);
     return `clicked on ${moment(at)}, made on ${moment(created)}`;
+  }
+
+  /** The terms are those that were in force at the click; without one (a voucher), at the conversion. */
+  async checkVersion(at, what, isClick) {
+    const about = inForceAbout(await this.versions(), at, CLOCKS_MAY_DIFFER).filter((version) => version !== null);
+    const isOne = about.some(({ agreement }) => agreement === this.shown.agreementId);
+    if (isOne || !(about.length || isClick)) return;
+    const named = `what it was paid under is version ${this.terms.version}`;
+    demand(about.length, `${what} on ${moment(at)}, when no agreement was in force; ${named}`);
+    const newest = Math.max(...about.map(({ number }) => number));
+    demand(false, `${what} on ${moment(at)}, when version ${newest} was in force; ${named}`);
+  }
+
+  /** All versions of the pair's terms, oldest first. */
+  async versions() {
+    const [merchant, publisher] = [this.terms.merchant, this.terms.publisher].map(asTopic);
+    const ended = new Map();
+    for (const log of await this.logs(TOPICS.ended, null, merchant)) ended.set(log.topics[1], await this.time(Number(log.blockNumber)));
+    const found = [];
+    for (const log of await this.logs(TOPICS.registered, null, merchant, publisher)) {
+      const [agreement, from] = [log.topics[1], await this.time(Number(log.blockNumber))];
+      found.push({ number: found.length + 1, agreement, from, to: ended.get(agreement) ?? null });
+    }
+    return found;
   }
 
   async commission() {
@@ -210,71 +212,86 @@ class Receipt {
     demand(String(logged) === String(due), `the agreement pays ${due}, ${logged} was logged (minor units)`);
     const shown = this.shown.entries.map((entry) => this.minor(entry.commission));
     demand(String(shown) === String(due), `the agreement pays ${due}, the receipt says ${shown} (minor units)`);
-    return `${due.reduce((sum, each) => sum + each, 0n)} minor units of ${this.terms.currency}`;
+    return `${sum(due)} minor units of ${this.terms.currency}`;
   }
 
+  /** What later transactions made of the amounts. The receipt may be older than the chain: it shows what the conversion once was. */
   async amendments() {
-    const amounts = this.entries.map((entry) => entry.amount);
-    this.verifiedAt = this.entries.map((entry) => (entry.verified ? this.recordedAt : null));
-    let made = 0;
-    for (const log of await this.logs(TOPICS.amended, asTopic(this.merchant), this.recorded.batch)) {
-      const change = parseAmended(log);
-      const place = change.sequence - this.shown.sequence;
-      if (place < 0 || place >= amounts.length) continue;
-      const right = change.commission === this.pays(this.entries[place], change.amount);
-      demand(right, `an amendment logged a commission of ${change.commission} minor units`);
-      amounts[place] = change.amount;
-      if (change.verified && this.verifiedAt[place] === null) this.verifiedAt[place] = await this.time(change.block);
-      made += 1;
-    }
-    const sum = (values) => values.reduce((total, each) => total + each, 0n);
-    const pays = sum(this.entries.map((entry, place) => this.pays(entry, amounts[place])));
-    for (const [name, now] of [['amount', sum(amounts)], ['commission', pays]]) {
-      const matches = this.minor(this.shown[name]) === now;
-      demand(matches, `${name} is ${now} minor units on the chain now, the receipt says ${this.shown[name]}`);
-    }
-    const verified = this.verifiedAt.every((at) => at !== null);
-    demand(this.shown.verified === verified, `the receipt says verified: ${this.shown.verified}, the chain does not`);
-    return `${made} amendments, ${pays} minor units earned`;
+    const amended = await this.amended();
+    const { silenceApprovesAll, validationDays, lockDays } = this.terms;
+    const [due, lock] = [validationDays, lockDays].map((days) => this.recordedAt + days * DAY);
+    const recorded = { entries: this.entries, recordedAt: this.recordedAt, due, lock, silenceApprovesAll };
+    const pays = (entry, amount) => this.pays(entry, amount);
+    this.states = statesOf(recorded, pays, [...amended, ...(await this.decided())]);
+    const now = this.had().at(-1);
+    if (!this.states.some((state) => this.shows(state))) this.nameFigure(now);
+    const older = this.shows(now) ? '' : ` (the receipt is older and says ${this.shown.commission})`;
+    return `${amended.length} amendments, ${now.commission} minor units earned${older}`;
   }
 
+  async change(log, what) {
+    const block = Number(log.blockNumber);
+    return { at: await this.time(block), block, logIndex: Number(log.logIndex), transaction: log.transactionHash, ...what };
+  }
+
+  async amended() {
+    const found = [];
+    for (const log of await this.logs(TOPICS.amended, asTopic(this.merchant), this.recorded.batch)) {
+      const { sequence, amount, commission: logged, verified } = parseAmended(log);
+      const place = sequence - this.shown.sequence;
+      if (place < 0 || place >= this.entries.length) continue;
+      demand(logged === this.pays(this.entries[place], amount), `an amendment logged a commission of ${logged} minor units`);
+      found.push(await this.change(log, { place, amount, verified }));
+    }
+    return found;
+  }
+
+  async decided() {
+    const found = [];
+    for (const log of await this.logs(TOPICS.decided, asTopic(this.merchant))) {
+      const decision = parseDecided(log, this.recorded.batch, this.index).at(-1);
+      if (decision) found.push(await this.change(log, { decision }));
+    }
+    return found;
+  }
+
+  /** The states up to the chain's head. */
+  had() {
+    return this.states.filter(({ since }) => since <= this.now);
+  }
+
+  shows({ amount, commission: earned, verified }) {
+    const figures = this.minor(this.shown.amount) === amount && this.minor(this.shown.commission) === earned;
+    return figures && this.shown.verified === verified;
+  }
+
+  nameFigure(now) {
+    for (const name of ['amount', 'commission']) {
+      const matches = this.minor(this.shown[name]) === now[name];
+      demand(matches, `${name} is ${now[name]} minor units on the chain now, the receipt says ${this.shown[name]}`);
+    }
+    demand(false, `the receipt says verified: ${this.shown.verified}, the chain does not`);
+  }
+
+  /** One that the conversion has had, with the figures it had then. */
   async status() {
-    const due = this.recordedAt + this.terms.validationDays * DAY;
-    const lock = this.recordedAt + this.terms.lockDays * DAY;
-    const had = await this.history(due, lock);
-    const [since, now] = had[had.length - 1];
+    const had = this.had();
+    const now = had.at(-1).status;
     for (let place = 0; place < this.entries.length; place++) {
       const data = statusCall(this.merchant, this.recorded.batch, this.shown.sequence + place);
       const answer = fromHex(await this.rpc('eth_call', { to: this.contractAddress, data }, this.head));
       const said = STATUSES[Number(toNumber(answer.slice(0, 32)))];
       demand(said === now, `the contract says ${said}, its logs and dates make it ${now}`);
     }
-    const was = had.map(([, status]) => status);
-    demand(was.includes(this.shown.status), `the receipt says ${this.shown.status}, it was ${was.join(' then ')}`);
-    const older = now === this.shown.status ? '' : ` (the receipt is older and says ${this.shown.status})`;
-    return `${now} since ${moment(since)}, final from ${moment(lock)}${older}`;
-  }
-
-  /** [since, status], oldest first, without repetitions, up to the chain's head. */
-  async history(due, lock) {
-    const steps = [[this.recordedAt, 'open']];
-    for (const log of await this.logs(TOPICS.decided, asTopic(this.merchant))) {
-      const decided = parseDecided(log, this.recorded.batch, this.index);
-      const at = decided.length ? await this.time(Number(log.blockNumber)) : lock;
-      if (at < lock) steps.push(...decided.map((status) => [at, status]));
-    }
-    const [verifiedAt] = this.verifiedAt;
-    for (const at of [verifiedAt, due, lock]) if (at !== null) steps.push([at, null]);
-    const had = [];
-    let decision = 'open';
-    // Blocks may share a second: the sort keeps the chain's order among them.
-    for (const [at, decided] of steps.sort((one, other) => one[0] - other[0])) {
-      decision = decided ?? decision;
-      const verified = verifiedAt !== null && verifiedAt <= at;
-      const status = effectiveStatus(decision, verified, this.terms.silenceApprovesAll, due, lock, at);
-      if (at <= this.now && status !== had.at(-1)?.[1]) had.push([at, status]);
-    }
-    return had;
+    // At due and lock the box's clock may be ahead of the newest block.
+    const known = this.states.filter(({ since }) => since <= this.now + CLOCKS_MAY_DIFFER);
+    const isKnown = known.some((state) => state.status === this.shown.status && this.shows(state));
+    const was = had.map(({ status }) => status).filter((status, place, all) => status !== all[place - 1]);
+    const withThese = was.includes(this.shown.status) ? ' with these figures' : '';
+    demand(isKnown, `the receipt says ${this.shown.status}${withThese}, it was ${was.join(' then ')}`);
+    const before = had.findLastIndex(({ status }) => status !== now);
+    const moved = now === this.shown.status ? '' : ` (the receipt says ${this.shown.status})`;
+    return `${now} since ${moment(had[before + 1].since)}, final from ${moment(this.states.at(-1).since)}${moved}`;
   }
 }
 
@@ -293,19 +310,18 @@ const CHECKS = [
 
 /** The checks in order as {name, ok, detail}, up to the first that fails. Throws Unreadable. */
 export async function* verify(receipt, rpcUrl, codeHash) {
-  let subject;
-  try {
-    subject = new Receipt(receipt, node(rpcUrl), codeHash);
-  } catch (odd) {
-    yield { name: 'receipt', ok: false, detail: `not a receipt: ${odd.message}` };
+  const fault = faultOf(receipt);
+  if (fault) {
+    yield { name: 'receipt', ok: false, detail: fault };
     return;
   }
+  const subject = new Receipt(receipt, node(rpcUrl), codeHash);
   for (const [name, method] of CHECKS) {
     try {
       yield { name, ok: true, detail: await subject[method]() };
     } catch (problem) {
       if (problem instanceof Unreadable) throw problem;
-      const detail = problem instanceof Mismatch ? problem.message : `the receipt cannot be read: ${problem.message}`;
+      const detail = problem instanceof Mismatch ? problem.message : `what it names cannot be read: ${problem.message}`;
       yield { name, ok: false, detail };
       return;
     }

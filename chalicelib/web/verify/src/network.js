@@ -65,7 +65,7 @@ export const parseRecorded = (log) => {
 export const parseAmended = (log) => {
   const data = reader(fromHex(log.data));
   const [sequence, , amount, , commission, verified] = [0, 1, 2, 3, 4, 5].map(data.number);
-  return { sequence: Number(sequence), amount, commission, verified: verified === 1n, block: Number(log.blockNumber) };
+  return { sequence: Number(sequence), amount, commission, verified: verified === 1n };
 };
 
 /** The decisions of a log on one entry of one batch, in order. */
