@@ -13,7 +13,7 @@ from chalicelib.domain.agreement import ACTIONS
 from chalicelib.domain.conversion import TEST_DAYS, Conversion, id_of_order
 from chalicelib.domain.errors import Forbidden, NotFound, Unprocessable
 from chalicelib.domain.money import format_amount
-from chalicelib.services.lifecycle import Standing, standings
+from chalicelib.services.lifecycle import standings
 
 T = TypeVar("T")
 MAX_DAYS = 400
@@ -93,13 +93,6 @@ def page(box: Box, wanted: Filter) -> Page:
 
 def cursor_behind(last: Conversion) -> str:
     return base64.urlsafe_b64encode(f"{last.created_at}.{last.conversion_id}".encode()).decode().rstrip("=")
-
-
-def each(box: Box, first: date, last: date, publisher_id: str | None) -> Iterator[tuple[Conversion, Standing]]:
-    """Every conversion reported from `first` to `last`, with where it stands."""
-    for batch in _batches(_matching(box, Filter(first, last, publisher_id=publisher_id))):
-        where = standings(box, batch)
-        yield from ((conversion, where[conversion.conversion_id]) for conversion in batch)
 
 
 def stats(box: Box, query: dict[str, str], publisher_id: str | None) -> dict[str, Any]:
