@@ -35,6 +35,7 @@ from chalicelib.domain.postback import (
     message,
 )
 from chalicelib.domain.transaction import Mined
+from chalicelib.services.superseded import sub_id_of
 
 RECHECK_MS = 5_000
 """How soon to look again at what is on its way to the network."""
@@ -170,7 +171,7 @@ def _data(box: Box, held: Conversion, entry: Entry, item: News) -> dict[str, Any
         "currency": currency,
         "commission": format_amount(_commission(held, entry, agreement.terms) if agreement else 0, currency),
         "clickId": entry.payload.get("clickId"),
-        "subId": held.attribution.sub_id,
+        "subId": sub_id_of(box, held, entry),
         "merchant": box.config.merchant.id,
         "sequence": None if first is None else first + entry.index,
         "transaction": mined.hash if mined else None,

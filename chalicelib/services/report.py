@@ -14,6 +14,7 @@ from chalicelib.domain.conversion import TEST_DAYS, Conversion, id_of_order
 from chalicelib.domain.errors import Forbidden, NotFound, Unprocessable
 from chalicelib.domain.money import format_amount
 from chalicelib.services.lifecycle import standings
+from chalicelib.services.superseded import as_recorded_for
 
 T = TypeVar("T")
 MAX_DAYS = 400
@@ -45,13 +46,15 @@ class Page:
 
 
 def one(box: Box, conversion_id: str, publisher_id: str | None) -> Conversion:
-    """The conversion, if it is there and (for a publisher's key) the publisher's own. Raises NotFound in either case."""
+    """The conversion, if it is there and (for a publisher's key) the publisher's own, or as it was recorded for that one before it moved.
+
+    Raises NotFound.
+    """
     held = box.conversions.get(conversion_id)
-    if (
-        held is None
-        or _is_gone(box, held)
-        or (publisher_id is not None and held.attribution.publisher_id != publisher_id)
-    ):
+    if held is not None and publisher_id not in (None, held.attribution.publisher_id):
+        assert publisher_id is not None, "None is the merchant, who sees all"
+        held = as_recorded_for(box, held, publisher_id)
+    if held is None or _is_gone(box, held):
         raise NotFound("conversion_unknown", "The box holds no conversion of that id.")
     return held
 

@@ -73,6 +73,7 @@ ACCESS: dict[str, Access] = {
     "notify_on_schedule": Access(
         tables={
             "agreements": "get",
+            "clicks": "get",
             "conversions": "get",
             "deliveries": "put query batchGet",
             "notices": "get update query",
