@@ -8,7 +8,7 @@ from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion, Decision, happened
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
-from chalicelib.domain.money import format_amount, parse_amount
+from chalicelib.domain.money import check_amount, format_amount, parse_amount
 from chalicelib.domain.network_changes import REASONS, VERIFIED_REPORT
 from chalicelib.domain.outbox import next_operation
 from chalicelib.domain.report import Line
@@ -98,7 +98,7 @@ def _lines(held: Conversion, correction: Correction) -> tuple[Line, ...]:
                 "lines_needed", "This conversion has several commission groups; give the new amount of each line."
             )
         lines = (Line(held.lines[0].group, parse_amount(correction.amount, held.currency)),)
-    total = sum(line.amount for line in lines)
+    total = check_amount(sum(line.amount for line in lines), held.currency)
     if correction.amount is not None and total != parse_amount(correction.amount, held.currency):
         raise Unprocessable("items_sum_mismatch", "The lines do not add up to the amount.")
     return lines
