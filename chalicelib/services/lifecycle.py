@@ -59,6 +59,11 @@ def standing(box: Box, conversion: Conversion) -> Standing:
     return standings(box, [conversion])[conversion.conversion_id]
 
 
+def status(box: Box, conversion: Conversion) -> Status:
+    """As everywhere else. Nothing is read for a conversion that the network does not hold: there the decision is all there is."""
+    return standing(box, conversion).status if conversion.entries else conversion.decision
+
+
 def is_locked(box: Box, conversion: Conversion) -> bool:
     """Whether decisions come too late: the lock, less the margin its transaction needs, has passed."""
     if not conversion.entries:

@@ -106,10 +106,10 @@ def stats(box: Box, query: dict[str, str], publisher_id: str | None) -> dict[str
     wanted = read_filter(box, query, publisher_id)
     rows: defaultdict[str, Figures] = defaultdict(Figures)
     totals = Figures()
-    if by != "status":
-        for day, publisher, sub_id in box.clicks.on(wanted.first, wanted.last, wanted.publisher_id):
+    for day, publisher, sub_id in box.clicks.on(wanted.first, wanted.last, wanted.publisher_id):
+        totals.clicks += 1
+        if by != "status":  # a click has none
             rows[{"day": day, "publisher": publisher, "subId": sub_id or ""}[by]].clicks += 1
-            totals.clicks += 1
     for batch in _batches(_matching(box, wanted)):
         where = standings(box, batch)
         for conversion in (c for c in batch if not c.is_test):

@@ -140,6 +140,15 @@ def test_the_rows_of_each_grouping_add_up_to_the_totals(desk: Desk, by: str) -> 
         assert total == round(float(stats["totals"]["commission"][name]) * 100)
 
 
+@pytest.mark.usefixtures("sold")
+def test_the_totals_are_the_same_however_the_rows_are_grouped(desk: Desk) -> None:
+    desk.click()
+    day = desk.ask("GET", "/v1/stats", key="readonly").json["totals"]
+    assert day["clicks"] > 0 and day["conversionRate"] is not None
+    for by in ("publisher", "subId", "status"):
+        assert desk.ask("GET", f"/v1/stats?by={by}", key="readonly").json["totals"] == day
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
