@@ -32,6 +32,7 @@ from chalicelib.domain.postback import (
     Postback,
     after_attempt,
     delivery_id,
+    in_turn,
     message,
 )
 from chalicelib.domain.transaction import Mined
@@ -43,6 +44,8 @@ AT_ONCE = 8
 LOOKS = 200
 SENDS = 16
 """At a time: two rounds of AT_ONCE, so that even where each takes its ten seconds the function ends within its minute."""
+BACKLOG = 200
+"""Messages that are due, of which SENDS are chosen: enough to see past what one slow server has left to send."""
 LEASE_MS = 60_000
 """Longer than an attempt may take; a sender that died leaves its message due again after it."""
 BUDGET_SECONDS = 30.0
@@ -186,7 +189,7 @@ def _commission(held: Conversion, entry: Entry, terms: Terms) -> int:
 
 def deliver(box: Box) -> int:
     """Send what is due, several at a time; how many requests that were."""
-    due = box.deliveries.due(box.now(), SENDS)
+    due = in_turn(box.deliveries.due(box.now(), BACKLOG))[:SENDS]
     if not due:
         return 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
