@@ -36,7 +36,7 @@ from chalicelib.domain.postback import (
     message,
 )
 from chalicelib.domain.transaction import Mined
-from chalicelib.services.superseded import sub_id_of
+from chalicelib.services.entries import sub_id_of
 
 RECHECK_MS = 5_000
 """How soon to look again at what is on its way to the network."""

@@ -13,8 +13,8 @@ from chalicelib.domain.agreement import ACTIONS
 from chalicelib.domain.conversion import TEST_DAYS, Conversion, id_of_order
 from chalicelib.domain.errors import Forbidden, NotFound, Unprocessable
 from chalicelib.domain.money import format_amount
+from chalicelib.services.entries import as_recorded_for
 from chalicelib.services.lifecycle import standings
-from chalicelib.services.superseded import as_recorded_for
 
 T = TypeVar("T")
 MAX_DAYS = 400

@@ -21,6 +21,7 @@ from chalicelib.domain.errors import Unprocessable
 from chalicelib.domain.money import format_amount
 from chalicelib.domain.network_status import DAY
 from chalicelib.domain.transaction import Transaction
+from chalicelib.services.entries import as_recorded
 from chalicelib.services.lifecycle import Standing, standings
 
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
@@ -108,17 +109,18 @@ def _recordings(box: Box, begins: int, ends: int) -> Iterator[Transaction]:
 
 
 def _recorded_in(box: Box, transaction: Transaction, *, publisher_id: str | None) -> list[tuple[Conversion, Standing]]:
-    """What stands on the network by this transaction; an entry that a later one superseded, or that came to nothing, does not."""
+    """What stands on the network by this transaction, as it stands there; an entry that a later one superseded, or that came to nothing,
+    does not."""
     key = (transaction.signer, transaction.nonce)
     ids = [
         member.conversion_id
         for member in box.transactions.cargo(*key).members
         if member.before is None and publisher_id in (None, member.entry.publisher_id)
     ]
-    held = box.conversions.many(ids).values()
-    current = [c for c in held if c.entries and (c.entries[-1].signer, c.entries[-1].nonce) == key]
+    held = [c for c in box.conversions.many(ids).values() if c.entries]
+    current = [as_recorded(c, len(c.entries) - 1) for c in held if (c.entries[-1].signer, c.entries[-1].nonce) == key]
     where = standings(box, current)
-    return [(c, where[c.conversion_id]) for c in current if publisher_id in (None, c.attribution.publisher_id)]
+    return [(c, where[c.conversion_id]) for c in current]
 
 
 def _bounds(month: str) -> tuple[int, int]:

@@ -113,3 +113,22 @@ def test_the_first_and_the_last_sequence_lead_to_what_the_statement_holds(ground
     assert (account["firstSequence"], account["lastSequence"], account["rejected"]) == (1, 12, 0)
     after = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC) + timedelta(days=40)
     assert statements.statement(ground.box, after.strftime("%Y-%m"), "p0")["publishers"] == []
+
+
+def test_an_order_that_moved_too_late_for_the_network_is_payable_to_whom_the_network_pays(ground: Ground) -> None:
+    """The move was answered in time; the chain was out of reach until the lock, and then refused it."""
+    since = ground.box.now()
+    moved = by_browser(ground, "L-1", publisher=0)
+    ground.settle()
+    ground.pass_time(30 * DAY_MS - 2 * 3_600_000)
+    ground.clicks[1] = ground.click(1)
+    again = Body(action="sale", values=["100.00"], order_id="L-1", click_id=ground.clicks[1])
+    assert track.conversion(ground.box, again, "server").conversion.conversion_id == moved
+    ground.pass_time(3 * 3_600_000)
+    ground.settle()
+    held = ground.box.conversions.get(moved)
+    assert held is not None and held.set_aside is not None and len(held.entries) == 1
+    ground.pass_time(40 * DAY_MS)
+    expected = [(1, "10.00")]
+    assert list(payable(ground, since).values()) == list(payable(ground, since, "p0").values()) == expected
+    assert payable(ground, since, "p1") == {}

@@ -1,4 +1,5 @@
-"""An order that moved to another publisher: what concerns the entry of the one it was recorded for before, and nothing of the other's."""
+"""A conversion as one of its entries has it. Where an order moved to another publisher, that is what concerns the one before, and nothing
+of whoever has it now."""
 
 from msgspec.structs import replace
 
@@ -29,8 +30,12 @@ def as_recorded_for(box: Box, held: Conversion, publisher_id: str) -> Conversion
     numbers = [number for number, entry in enumerate(held.entries) if entry.publisher_id == publisher_id]
     if not numbers:
         return None
-    entry = held.entries[numbers[-1]]
-    click = click_of(box, entry)
+    return as_recorded(held, numbers[-1], click_of(box, held.entries[numbers[-1]]))
+
+
+def as_recorded(held: Conversion, number: int, click: Click | None = None) -> Conversion:
+    """The conversion as its entry of that number says it; `click` is the entry's own, where more is wanted of it than its id."""
+    entry = held.entries[number]
     return replace(
         held,
         amount=sum(line.amount for line in entry.lines),
@@ -47,7 +52,7 @@ def as_recorded_for(box: Box, held: Conversion, publisher_id: str) -> Conversion
             clicked_at=click.clicked_at if click else None,
             sub_id=click.sub_id if click else None,
         ),
-        entries=held.entries[: numbers[-1] + 1],
+        entries=held.entries[: number + 1],
         set_aside=None,
         history=(),
     )
