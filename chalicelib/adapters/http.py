@@ -2,15 +2,23 @@
 
 The name is resolved here, every address it has is judged, and the connection goes to the address that was judged - so a name that
 resolves differently a moment later changes nothing. A redirect is a new address and is judged again.
+
+All of it - resolving, connecting, the redirects, each byte of the answer - shares one deadline: the other side chooses how slow it is, and
+whoever else is to be told waits behind it.
 """
 
 import http.client
+import io
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 CONNECT_SECONDS = 4.0
@@ -101,15 +109,37 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast and not found.is_reserved and not refused
 
 
-def _resolved(host: str, port: int, allow_private: bool) -> str:
+def _left(until: float) -> float:
+    """Seconds. Raises TimeoutError when there are none: a socket takes 0 for "never wait"."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time is over")
+    return left
+
+
+def _resolved(host: str, port: int, allow_private: bool, until: float) -> str:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = _looked_up(host, port, until)
     except (OSError, UnicodeError):
         raise Failed("the host's name does not resolve") from None
-    addresses = [str(info[4][0]) for info in found]
     if not allow_private and not all(map(is_public, addresses)):
         raise NotAllowed("the host's name leads to a private or local address")
     return addresses[0]
+
+
+def _looked_up(host: str, port: int, until: float) -> list[str]:
+    """In a thread of its own, for nothing else bounds how long a resolver takes."""
+    found: Future[list[str]] = Future()
+
+    def look() -> None:
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.set_result([str(info[4][0]) for info in infos])
+        except Exception as error:  # noqa: BLE001 - raised again by whoever asked
+            found.set_exception(error)
+
+    threading.Thread(target=look, name="resolver", daemon=True).start()
+    return found.result(_left(until))
 
 
 def _once(
@@ -119,29 +149,27 @@ def _once(
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    address = _resolved(host, port, allow_private)
+    address = _resolved(host, port, allow_private, until)
     connection = _Connection(host, port, address, secure, until)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request(method, target, body, {"User-Agent": "merchant-box", "Accept": "*/*", **headers})
-        answer = connection.getresponse()
-        return answer.status, answer.getheader("Location"), _read(answer, connection, until)
+        with connection.getresponse() as answer:
+            return answer.status, answer.getheader("Location"), _read(answer)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Failed(f"no answer ({type(error).__name__})") from None
     finally:
         connection.close()
 
 
-def _read(answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, until: float) -> bytes:
-    """As much as is kept, in the time that is left: a body that drips byte by byte does not hold the box up."""
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """As much as is kept, in the time that is left: the answer is its status, and a body that drips does not undo it."""
     content = b""
-    while len(content) < MAX_ANSWER_BYTES and time.monotonic() < until:
-        if connection.sock is not None:
-            connection.sock.settimeout(max(0.1, until - time.monotonic()))
-        part = answer.read1(MAX_ANSWER_BYTES - len(content))
-        if not part:
-            break
-        content += part
+    try:
+        while len(content) < MAX_ANSWER_BYTES and (part := answer.read1(MAX_ANSWER_BYTES - len(content))):
+            content += part
+    except TimeoutError:
+        pass
     return content
 
 
@@ -149,13 +177,46 @@ class _Connection(http.client.HTTPConnection):
     """Connects to `address`, and calls the host by its name: in the Host header, and in the certificate's check."""
 
     def __init__(self, host: str, port: int, address: str, secure: bool, until: float) -> None:
-        super().__init__(host, port, timeout=max(0.1, min(CONNECT_SECONDS, until - time.monotonic())))
+        super().__init__(host, port)
         self._address, self._secure, self._until = address, secure, until
         self.default_port = 443 if secure else 80
+        self.response_class = partial(_Response, until=until)  # type: ignore[assignment]
 
     def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), self.timeout)
-        plain.settimeout(max(0.1, self._until - time.monotonic()))
+        plain = socket.create_connection((self._address, self.port), min(CONNECT_SECONDS, _left(self._until)))
+        plain.settimeout(_left(self._until))
         self.sock = (
             ssl.create_default_context().wrap_socket(plain, server_hostname=self.host) if self._secure else plain
         )
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.sock.settimeout(_left(self._until))
+        super().send(data)
+
+
+class _Response(http.client.HTTPResponse):
+    """One that is read, from its status line on, until the deadline and no longer."""
+
+    def __init__(self, sock: socket.socket, *, until: float, **options: Any) -> None:
+        super().__init__(sock, **options)
+        self.fp = io.BufferedReader(_InTime(sock, self.fp.detach(), until))
+
+
+class _InTime(io.RawIOBase):
+    """A socket's timeout is for one read; here each read has what the ones before it left."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, until: float) -> None:
+        self._sock, self._raw, self._until = sock, raw, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left(self._until))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

@@ -38,14 +38,15 @@ class Happening(Struct, rename="camel", frozen=True):
     detail: str = ""
 
 
-class Said(Struct, rename="camel", frozen=True):
-    """What one source said first; a later report of that source is held against it."""
+class Said(Struct, rename="camel", omit_defaults=True, frozen=True):
+    """What one source said first; a later report of that source is held against it. `original` where the box converted it."""
 
     amount: int
     currency: str
     click_id: str | None
     event_id: str | None
     at: int
+    original: tuple[int, str] | None = None
 
 
 class Entry(Struct, rename="camel", frozen=True, kw_only=True):
@@ -93,6 +94,8 @@ class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, froze
     said: dict[str, Said]
     original: tuple[int, str] | None = None
     rate: str | None = None
+    amount_corrected: bool = False
+    """The merchant set the amount by a correction: no report changes it any more."""
     customer_status: Literal["new", "existing"] | None = None
     voucher: str | None = None
     items: tuple[Item, ...] = ()
@@ -173,14 +176,14 @@ def merge(
     Raises Conflict: `erased`, and `locked` after the lock.
     """
     earlier = held.said.get(report.source)
-    repeats = earlier is not None and (earlier.amount, earlier.currency) == (report.amount, report.currency)
+    repeats = earlier is not None and _repeats(held, earlier, report)
     if held.erased_at is not None:
         if repeats:
             return held, "duplicate"
         raise Conflict("erased", "This order was erased on request; nothing of it is taken again.")
     if repeats:
         return _with_other_click(held, report, now), "duplicate"
-    confirms = earlier is None and (held.amount, held.currency) == (report.amount, report.currency)
+    confirms = earlier is None and _confirms(held, report)
     if confirms and _RANK[report.source] <= _RANK[held.source]:
         return _remembering(_with_other_click(held, report, now), report, now, "confirmed"), "duplicate"
     if locked:
@@ -188,6 +191,13 @@ def merge(
     if earlier is None and _RANK[report.source] > _RANK[held.source]:
         return _superseded_by(held, report, attribution, now), "amended"
     return _with_other_click(held, report, now), "conflict"
+
+
+def repriced(held: Conversion, lines: tuple[Line, ...]) -> Conversion:
+    """The conversion with the lines that the merchant set; as it is, where they are those it has."""
+    if lines == held.lines:
+        return held
+    return replace(held, lines=lines, amount=sum(line.amount for line in lines), amount_corrected=True)
 
 
 def in_groups_of(names: tuple[str, ...], lines: tuple[Line, ...]) -> tuple[Line, ...]:
@@ -200,7 +210,28 @@ def in_groups_of(names: tuple[str, ...], lines: tuple[Line, ...]) -> tuple[Line,
 
 
 def _said(report: Report, now: int) -> Said:
-    return Said(report.amount, report.currency, report.click_id, report.event_id, now)
+    return Said(report.amount, report.currency, report.click_id, report.event_id, now, report.original)
+
+
+def _repeats(held: Conversion, earlier: Said, report: Report) -> bool:
+    """By what the source named itself: the rate may be another by now. Version 0.1 kept of a source only what its amount came to, and of
+    the order what that was converted from."""
+    if earlier.original is None and report.original is not None:
+        return held.original == report.original
+    said = earlier.original or (earlier.amount, earlier.currency)
+    return said == (report.original or (report.amount, report.currency))
+
+
+def _confirms(held: Conversion, report: Report) -> bool:
+    if report.original is not None and held.original == report.original:
+        return True
+    return (held.amount, held.currency) == (report.amount, report.currency)
+
+
+def _is_corrected(held: Conversion) -> bool:
+    """Version 0.1 did not mark it: there the amount is another than its source said."""
+    said = held.said.get(held.source)
+    return held.amount_corrected or (said is not None and said.amount != held.amount)
 
 
 def _with_other_click(held: Conversion, report: Report, now: int) -> Conversion:
@@ -219,15 +250,13 @@ def _remembering(held: Conversion, report: Report, now: int, event: str, detail:
 
 
 def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:
-    """A verified report over a lesser one: its amount holds, and its attribution where its click or voucher earns one."""
+    """A verified report over a lesser one: its amount holds unless the merchant corrected the one before, and its attribution where its
+    click or voucher earns one."""
+    stays = _is_corrected(held)
+    priced = held if stays else _with_amount_of(held, report)
     names_publisher = attribution.publisher_id is not None
     amended = replace(
-        held,
-        amount=report.amount,
-        currency=report.currency,
-        lines=report.lines,
-        original=report.original,
-        rate=report.rate,
+        priced,
         source=report.source,
         verified=True,
         attribution=attribution if names_publisher else held.attribution,
@@ -236,12 +265,28 @@ def _superseded_by(held: Conversion, report: Report, attribution: Attribution, n
         customer_status=report.customer_status or held.customer_status,
         voucher=report.voucher or held.voucher,
         metadata={**held.metadata, **report.metadata},
+        amount_corrected=stays,
     )
-    detail = "" if held.amount == report.amount else "amount changed by a verified report"
+    details = []
+    if held.amount != amended.amount:
+        details.append("amount changed by a verified report")
     if amended.attribution.publisher_id != held.attribution.publisher_id:
-        detail += f"; attribution moved from {held.attribution.publisher_id} to {amended.attribution.publisher_id}"
-    event = "amended" if detail else "verified"
-    return _remembering(amended, report, now, event, detail.lstrip("; "))
+        details.append(f"attribution moved from {held.attribution.publisher_id} to {amended.attribution.publisher_id}")
+    event = "amended" if details else "verified"
+    if stays and held.amount != report.amount:
+        details.append("amount stays as corrected")
+    return _remembering(amended, report, now, event, "; ".join(details))
+
+
+def _with_amount_of(held: Conversion, report: Report) -> Conversion:
+    return replace(
+        held,
+        amount=report.amount,
+        currency=report.currency,
+        lines=report.lines,
+        original=report.original,
+        rate=report.rate,
+    )
 
 
 def happened(conversion: Conversion, at: int, event: str, by: str, detail: str = "") -> Conversion:

@@ -51,13 +51,21 @@ def parse_amount(text: str, currency: str) -> int:
     digits = exponent(currency)
     if len(fraction) > digits:
         raise Unprocessable("amount_precision", f"{currency} has {digits} decimals; this amount has {len(fraction)}.")
-    # By the number of digits first: Python refuses to read an integer of thousands.
-    if len(whole.lstrip("0")) > MAX_DIGITS or (minor := int(whole + fraction.ljust(digits, "0"))) > MAX_MINOR_UNITS:
-        raise Unprocessable(
-            "amount_too_large",
-            f"One conversion may be at most {format_amount(MAX_MINOR_UNITS, currency)} {currency}.",
-        )
+    if len(whole.lstrip("0")) > MAX_DIGITS:  # Python refuses to read an integer of thousands of digits
+        raise _too_large(currency)
+    return check_amount(int(whole + fraction.ljust(digits, "0")), currency)
+
+
+def check_amount(minor: int, currency: str) -> int:
+    """The amount as it is. Refuses one past MAX_MINOR_UNITS: a sum or a conversion of what is not may be."""
+    if minor > MAX_MINOR_UNITS:
+        raise _too_large(currency)
     return minor
+
+
+def _too_large(currency: str) -> Unprocessable:
+    largest = format_amount(MAX_MINOR_UNITS, currency)
+    return Unprocessable("amount_too_large", f"One conversion may be at most {largest} {currency}.")
 
 
 def format_amount(minor: int, currency: str) -> str:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
 
@@ -144,6 +146,14 @@ def _filled(template: str, data: dict[str, Any], escape: Any) -> str:
         return "" if given is None else str(escape(str(given)))
 
     return _MACRO.sub(value, template)
+
+
+def in_turn(due: Sequence[Delivery]) -> list[Delivery]:
+    """One message of each postback, then the next of each, in the order given: whose server is slow holds up its own messages first."""
+    waiting: dict[str, list[Delivery]] = {}
+    for delivery in due:
+        waiting.setdefault(delivery.postback_id, []).append(delivery)
+    return [delivery for round_ in zip_longest(*waiting.values()) for delivery in round_ if delivery is not None]
 
 
 def after_attempt(delivery: Delivery, attempt: Attempt) -> tuple[Delivery, int | None]:

@@ -155,7 +155,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
     if currency != config.currency:
         original, rate = (amount, currency), _rate(currency, config)
         lines = tuple(Line(line.group, _convert(line.amount, currency, rate, config.currency)) for line in lines)
-        amount = sum(line.amount for line in lines)
+        amount = money.check_amount(sum(line.amount for line in lines), config.currency)
     return Report(
         source=source,
         action=action,
@@ -231,7 +231,7 @@ def _amounts(body: Body, currency: str) -> tuple[int, tuple[Line, ...]]:
     if not body.items:
         if values is None:
             raise Unprocessable("values_missing", 'Give the values as an array of decimal strings, such as ["100.00"].')
-        return _checked_total(sum(values), currency), (Line("default", sum(values)),)
+        return money.check_amount(sum(values), currency), (Line("default", sum(values)),)
     if len(body.items) > MAX_LINES:
         raise Unprocessable(
             "items_too_many", f"An order has at most {MAX_LINES} items; add up those of one commission group."
@@ -239,7 +239,7 @@ def _amounts(body: Body, currency: str) -> tuple[int, tuple[Line, ...]]:
     groups: dict[str, int] = {}
     for item in body.items:
         groups[item.group] = groups.get(item.group, 0) + money.parse_amount(item.unit_price, currency) * item.quantity
-    total = _checked_total(sum(groups.values()), currency)
+    total = money.check_amount(sum(groups.values()), currency)
     if values is not None and sum(values) != total:
         raise Unprocessable(
             "items_sum_mismatch",
@@ -260,10 +260,6 @@ def _by_customer(
         name = group if line.group == "default" else line.group
         amounts[name] = amounts.get(name, 0) + line.amount
     return tuple(Line(name, amounts[name]) for name in sorted(amounts))
-
-
-def _checked_total(total: int, currency: str) -> int:
-    return money.parse_amount(money.format_amount(total, currency), currency)
 
 
 def _rate(currency: str, config: Config) -> str:

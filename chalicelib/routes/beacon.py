@@ -76,12 +76,12 @@ def _values_of(request: Request) -> list[str]:
 def _received(body: Any) -> Response:
     """Store the report and say what it came to. A duplicate's id goes only to the browser whose eventId made it."""
     from chalicelib.bootstrap import box
-    from chalicelib.services import track
+    from chalicelib.services import lifecycle, track
 
     received = track.beacon_conversion(box(), body)
     held = received.conversion
     shown: dict[str, object] = {
-        "status": held.decision,
+        "status": lifecycle.status(box(), held),
         "attributed": held.attributed,
         "duplicate": received.duplicate,
     }

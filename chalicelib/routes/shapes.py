@@ -7,7 +7,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 Money = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="a decimal string in the currency's unit")]
 Time = Annotated[str, Meta(pattern=r"^[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z$", description="RFC 3339, UTC")]
 Status = Literal["open", "approved", "sale", "rejected"]
-Decision = Literal["open", "approved", "rejected"]
 NetworkState = Literal["none", "held", "pending", "sent", "mined", "confirmed", "failed", "replaced", "setAside"]
 
 
@@ -30,7 +29,7 @@ class ClickMade(Shape, kw_only=True):
 
 
 class BeaconAnswer(Shape, kw_only=True):
-    status: Decision
+    status: Status
     attributed: bool
     duplicate: bool
     conversion_id: str | UnsetType = UNSET
@@ -134,7 +133,7 @@ class RowResult(Shape, kw_only=True):
     index: int
     code: int
     conversion_id: str | UnsetType = UNSET
-    status: Decision | UnsetType = UNSET
+    status: Status | UnsetType = UNSET
     duplicate: bool | UnsetType = UNSET
     error: RowError | UnsetType = UNSET
 

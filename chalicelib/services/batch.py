@@ -11,7 +11,7 @@ from chalicelib.domain.conversion import id_of_order
 from chalicelib.domain.errors import Refusal, Unavailable, Unprocessable
 from chalicelib.domain.report import ServerBody
 from chalicelib.domain.rows import ValidationRow
-from chalicelib.services import track, validate
+from chalicelib.services import lifecycle, track, validate
 
 ROWS_AT_ONCE = 16
 BUDGET_MS = 22_000
@@ -30,7 +30,7 @@ def conversions(box: Box, rows: Sequence[ServerBody | Refusal]) -> list[Answer]:
         return {
             "code": 200 if received.duplicate else 202,
             "conversionId": held.conversion_id,
-            "status": held.decision,
+            "status": lifecycle.status(box, held),
             "duplicate": received.duplicate,
         }
 
@@ -46,7 +46,7 @@ def validations(box: Box, rows: Sequence[ValidationRow | Refusal], by: str) -> l
         return {
             "code": 200,
             "conversionId": held.conversion_id,
-            "status": held.decision,
+            "status": lifecycle.status(box, held),
             "duplicate": not changed,
         }
 

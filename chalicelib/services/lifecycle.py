@@ -10,6 +10,7 @@ from chalicelib.domain.conversion import Conversion, Status, in_groups_of
 from chalicelib.domain.network_status import deadlines, effective_status
 from chalicelib.domain.outbox import belongs_on_network, is_held, last_transaction, next_operation
 from chalicelib.domain.party import Agreement
+from chalicelib.domain.terms import MAX_AMOUNT
 from chalicelib.domain.transaction import Transaction
 
 DECISION_MARGIN_MS = 3_600_000
@@ -58,6 +59,11 @@ def standing(box: Box, conversion: Conversion) -> Standing:
     return standings(box, [conversion])[conversion.conversion_id]
 
 
+def status(box: Box, conversion: Conversion) -> Status:
+    """As everywhere else. Nothing is read for a conversion that the network does not hold: there the decision is all there is."""
+    return standing(box, conversion).status if conversion.entries else conversion.decision
+
+
 def is_locked(box: Box, conversion: Conversion) -> bool:
     """Whether decisions come too late: the lock, less the margin its transaction needs, has passed."""
     if not conversion.entries:
@@ -93,8 +99,10 @@ def _standing(
 
 
 def commission_of(conversion: Conversion, terms: Terms) -> int:
-    """Minor units. The contract computes the same from the same lines."""
+    """Minor units. The contract computes the same from the same lines; what it cannot hold earns nothing, and hides no other conversion."""
     lines = in_groups_of(terms.groups, conversion.lines)
+    if any(line.amount > MAX_AMOUNT for line in lines):
+        return 0
     return sum(commission(terms, conversion.action, line.group, line.amount) for line in lines)
 
 

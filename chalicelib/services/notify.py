@@ -32,9 +32,11 @@ from chalicelib.domain.postback import (
     Postback,
     after_attempt,
     delivery_id,
+    in_turn,
     message,
 )
 from chalicelib.domain.transaction import Mined
+from chalicelib.services.entries import sub_id_of
 
 RECHECK_MS = 5_000
 """How soon to look again at what is on its way to the network."""
@@ -42,6 +44,8 @@ AT_ONCE = 8
 LOOKS = 200
 SENDS = 16
 """At a time: two rounds of AT_ONCE, so that even where each takes its ten seconds the function ends within its minute."""
+BACKLOG = 200
+"""Messages that are due, of which SENDS are chosen: enough to see past what one slow server has left to send."""
 LEASE_MS = 60_000
 """Longer than an attempt may take; a sender that died leaves its message due again after it."""
 BUDGET_SECONDS = 30.0
@@ -170,7 +174,7 @@ def _data(box: Box, held: Conversion, entry: Entry, item: News) -> dict[str, Any
         "currency": currency,
         "commission": format_amount(_commission(held, entry, agreement.terms) if agreement else 0, currency),
         "clickId": entry.payload.get("clickId"),
-        "subId": held.attribution.sub_id,
+        "subId": sub_id_of(box, held, entry),
         "merchant": box.config.merchant.id,
         "sequence": None if first is None else first + entry.index,
         "transaction": mined.hash if mined else None,
@@ -185,7 +189,7 @@ def _commission(held: Conversion, entry: Entry, terms: Terms) -> int:
 
 def deliver(box: Box) -> int:
     """Send what is due, several at a time; how many requests that were."""
-    due = box.deliveries.due(box.now(), SENDS)
+    due = in_turn(box.deliveries.due(box.now(), BACKLOG))[:SENDS]
     if not due:
         return 0
     with ThreadPoolExecutor(AT_ONCE) as pool:

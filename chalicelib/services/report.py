@@ -13,7 +13,8 @@ from chalicelib.domain.agreement import ACTIONS
 from chalicelib.domain.conversion import TEST_DAYS, Conversion, id_of_order
 from chalicelib.domain.errors import Forbidden, NotFound, Unprocessable
 from chalicelib.domain.money import format_amount
-from chalicelib.services.lifecycle import Standing, standings
+from chalicelib.services.entries import as_recorded_for
+from chalicelib.services.lifecycle import standings
 
 T = TypeVar("T")
 MAX_DAYS = 400
@@ -45,13 +46,15 @@ class Page:
 
 
 def one(box: Box, conversion_id: str, publisher_id: str | None) -> Conversion:
-    """The conversion, if it is there and (for a publisher's key) the publisher's own. Raises NotFound in either case."""
+    """The conversion, if it is there and (for a publisher's key) the publisher's own, or as it was recorded for that one before it moved.
+
+    Raises NotFound.
+    """
     held = box.conversions.get(conversion_id)
-    if (
-        held is None
-        or _is_gone(box, held)
-        or (publisher_id is not None and held.attribution.publisher_id != publisher_id)
-    ):
+    if held is not None and publisher_id not in (None, held.attribution.publisher_id):
+        assert publisher_id is not None, "None is the merchant, who sees all"
+        held = as_recorded_for(box, held, publisher_id)
+    if held is None or _is_gone(box, held):
         raise NotFound("conversion_unknown", "The box holds no conversion of that id.")
     return held
 
@@ -95,13 +98,6 @@ def cursor_behind(last: Conversion) -> str:
     return base64.urlsafe_b64encode(f"{last.created_at}.{last.conversion_id}".encode()).decode().rstrip("=")
 
 
-def each(box: Box, first: date, last: date, publisher_id: str | None) -> Iterator[tuple[Conversion, Standing]]:
-    """Every conversion reported from `first` to `last`, with where it stands."""
-    for batch in _batches(_matching(box, Filter(first, last, publisher_id=publisher_id))):
-        where = standings(box, batch)
-        yield from ((conversion, where[conversion.conversion_id]) for conversion in batch)
-
-
 def stats(box: Box, query: dict[str, str], publisher_id: str | None) -> dict[str, Any]:
     """Rows by `by`, and totals. Tests are not counted. Money in the config's currency."""
     by = query.get("by", "day")
@@ -110,10 +106,10 @@ def stats(box: Box, query: dict[str, str], publisher_id: str | None) -> dict[str
     wanted = read_filter(box, query, publisher_id)
     rows: defaultdict[str, Figures] = defaultdict(Figures)
     totals = Figures()
-    if by != "status":
-        for day, publisher, sub_id in box.clicks.on(wanted.first, wanted.last, wanted.publisher_id):
+    for day, publisher, sub_id in box.clicks.on(wanted.first, wanted.last, wanted.publisher_id):
+        totals.clicks += 1
+        if by != "status":  # a click has none
             rows[{"day": day, "publisher": publisher, "subId": sub_id or ""}[by]].clicks += 1
-            totals.clicks += 1
     for batch in _batches(_matching(box, wanted)):
         where = standings(box, batch)
         for conversion in (c for c in batch if not c.is_test):

@@ -1,21 +1,32 @@
-"""The payout statement of a month: what became final in it, by publisher. A month is UTC's, as days are everywhere in the API."""
+"""The payout statement of a month: what became final in it, by publisher. A month is UTC's, as days are everywhere in the API.
+
+A lock counts from the recording, and that may come any time after the report: so the statement goes by the transactions that recorded
+(docs/decisions/0045).
+"""
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from typing import Any
 
+from chalicelib.adapters.stores.state import SIGNERS
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.errors import Unprocessable
 from chalicelib.domain.money import format_amount
-from chalicelib.services import report
-from chalicelib.services.lifecycle import Standing
+from chalicelib.domain.network_status import DAY
+from chalicelib.domain.transaction import Transaction
+from chalicelib.services.entries import as_recorded
+from chalicelib.services.lifecycle import Standing, standings
 
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])", re.ASCII)
-RECORDING_DAYS = 5
-"""How much later than its report a conversion may have been recorded and still be found; its lock counts from the recording."""
+BATCHES_AT_ONCE = 8
+"""Each is a few reads of a hundred conversions, and mostly waiting."""
 
 
 @dataclass
@@ -58,18 +69,11 @@ def statement(box: Box, month: str, publisher_id: str | None) -> dict[str, Any]:
     Raises Unprocessable.
     """
     begins, ends = _bounds(month)
-    longest = _longest_lock_days(box)
-    first = datetime.fromtimestamp(begins / 1000, UTC).date() - timedelta(days=longest + RECORDING_DAYS)
-    last = min(_today(box), datetime.fromtimestamp(ends / 1000, UTC).date())
     accounts: defaultdict[str, _Account] = defaultdict(_Account)
     totals = _Account()
-    if first <= last:
-        for held, standing in report.each(box, first, last, publisher_id):
-            locked = standing.lock_at is not None and begins <= standing.lock_at < min(ends, box.now() + 1)
-            if held.is_test or not locked:
-                continue
-            for account in (accounts[held.attribution.publisher_id or ""], totals):
-                account.count(held, standing)
+    for held, standing in _locked(box, begins, min(ends, box.now() + 1), publisher_id):
+        for account in (accounts[held.attribution.publisher_id or ""], totals):
+            account.count(held, standing)
     currency = box.config.currency
     return {
         "month": month,
@@ -80,6 +84,45 @@ def statement(box: Box, month: str, publisher_id: str | None) -> dict[str, Any]:
     }
 
 
+def _locked(box: Box, begins: int, ends: int, publisher_id: str | None) -> Iterator[tuple[Conversion, Standing]]:
+    """Each conversion whose lock lies between the two (milliseconds, `ends` not included), and where it stands."""
+    read = partial(_recorded_in, box, publisher_id=publisher_id)
+    recordings = _recordings(box, begins // 1000, ends // 1000)
+    with ThreadPoolExecutor(BATCHES_AT_ONCE) as pool:
+        while some := list(islice(recordings, BATCHES_AT_ONCE)):
+            for found in pool.map(read, some):
+                yield from (
+                    (held, where)
+                    for held, where in found
+                    if where.lock_at is not None and begins <= where.lock_at < ends
+                )
+
+
+def _recordings(box: Box, begins: int, ends: int) -> Iterator[Transaction]:
+    """Those whose conversions, by the agreements there are, may lock between the two (Unix seconds)."""
+    days = [a.terms.lock_days for publisher in box.publishers.all() for a in box.agreements.of(publisher.publisher_id)]
+    if not days:
+        return
+    for signer in box.state.read(SIGNERS, list[str]) or []:
+        found = box.transactions.mined_between(signer, begins - max(days) * DAY, ends - min(days) * DAY)
+        yield from (transaction for transaction in found if transaction.kind in ("record", "supersede"))
+
+
+def _recorded_in(box: Box, transaction: Transaction, *, publisher_id: str | None) -> list[tuple[Conversion, Standing]]:
+    """What stands on the network by this transaction, as it stands there; an entry that a later one superseded, or that came to nothing,
+    does not."""
+    key = (transaction.signer, transaction.nonce)
+    ids = [
+        member.conversion_id
+        for member in box.transactions.cargo(*key).members
+        if member.before is None and publisher_id in (None, member.entry.publisher_id)
+    ]
+    held = [c for c in box.conversions.many(ids).values() if c.entries]
+    current = [as_recorded(c, len(c.entries) - 1) for c in held if (c.entries[-1].signer, c.entries[-1].nonce) == key]
+    where = standings(box, current)
+    return [(c, where[c.conversion_id]) for c in current]
+
+
 def _bounds(month: str) -> tuple[int, int]:
     match = _MONTH.fullmatch(month)
     if not match:
@@ -88,12 +131,3 @@ def _bounds(month: str) -> tuple[int, int]:
     begins = datetime(year, number, 1, tzinfo=UTC)
     ends = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
     return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
-
-
-def _longest_lock_days(box: Box) -> int:
-    days = [a.terms.lock_days for publisher in box.publishers.all() for a in box.agreements.of(publisher.publisher_id)]
-    return max(days, default=0)
-
-
-def _today(box: Box) -> date:
-    return datetime.fromtimestamp(box.now() / 1000, UTC).date()

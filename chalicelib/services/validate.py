@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
-from chalicelib.domain.conversion import Conversion, Decision, happened
+from chalicelib.domain.conversion import Conversion, Decision, happened, repriced
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
-from chalicelib.domain.money import format_amount, parse_amount
+from chalicelib.domain.money import check_amount, format_amount, parse_amount
 from chalicelib.domain.network_changes import REASONS, VERIFIED_REPORT
 from chalicelib.domain.outbox import next_operation
 from chalicelib.domain.report import Line
@@ -62,8 +62,7 @@ def _corrected(held: Conversion, correction: Correction) -> Conversion:
     if correction.status is None and correction.amount is None and not correction.lines:
         raise Unprocessable("nothing_to_change", "Give a status, an amount or lines.")
     if correction.amount is not None or correction.lines:
-        lines = _lines(held, correction)
-        changed = replace(changed, lines=lines, amount=sum(line.amount for line in lines))
+        changed = repriced(changed, _lines(held, correction))
     if correction.status is not None:
         decision = _DECISIONS.get(correction.status)
         if decision is None:
@@ -98,7 +97,7 @@ def _lines(held: Conversion, correction: Correction) -> tuple[Line, ...]:
                 "lines_needed", "This conversion has several commission groups; give the new amount of each line."
             )
         lines = (Line(held.lines[0].group, parse_amount(correction.amount, held.currency)),)
-    total = sum(line.amount for line in lines)
+    total = check_amount(sum(line.amount for line in lines), held.currency)
     if correction.amount is not None and total != parse_amount(correction.amount, held.currency):
         raise Unprocessable("items_sum_mismatch", "The lines do not add up to the amount.")
     return lines

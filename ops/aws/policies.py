@@ -56,7 +56,7 @@ _SIGNING = Access(
 ACCESS: dict[str, Access] = {
     "api_handler": Access(
         tables={
-            "agreements": "get",
+            "agreements": "get query",
             "clicks": "get put update query",
             "conversions": "get put batchGet query",
             "deliveries": "get put query",
@@ -65,7 +65,7 @@ ACCESS: dict[str, Access] = {
             "postbacks": "get put delete query",
             "publishers": "get scan",
             "state": "get put update",
-            "transactions": "get batchGet",
+            "transactions": "get batchGet query",
             "vouchers": "get",
         }
     ),
@@ -73,6 +73,7 @@ ACCESS: dict[str, Access] = {
     "notify_on_schedule": Access(
         tables={
             "agreements": "get",
+            "clicks": "get",
             "conversions": "get",
             "deliveries": "put query batchGet",
             "notices": "get update query",

@@ -6,6 +6,9 @@ import json
 import time
 from typing import Any
 
+from msgspec.structs import replace
+
+from chalicelib.domain.report import Line
 from ops.asking import Answer
 from tests.api.conftest import Desk
 from tests.api.test_refusals import raw
@@ -145,6 +148,32 @@ def test_an_amendment_by_line_changes_that_line(desk: Desk) -> None:
         assert (answer.status, answer.json["code"]) == (422, code)
     again = desk.ask("PATCH", path, {"lines": {"books": "20.00"}}, key="server")
     assert len(again.json["history"]) == len(changed.json["history"])
+
+
+def test_an_amendment_past_the_networks_largest_amount_is_refused_by_line_and_by_total(desk: Desk) -> None:
+    items = [{"unitPrice": "10.00", "group": "books"}, {"unitPrice": "5.00", "group": "toys"}]
+    report = {"action": "sale", "orderId": desk.order_id(), "items": items, "clickId": desk.click()}
+    made = desk.ask("POST", "/v1/conversions", report, key="server").json
+    path = f"/v1/conversions/{made['conversionId']}"
+    for lines in ({"books": "10995116277.76"}, {"books": "10995116277.75", "toys": "10995116277.75"}):
+        answer = desk.ask("PATCH", path, {"lines": lines}, key="server")
+        assert (answer.status, answer.json["code"]) == (422, "amount_too_large")
+    assert desk.held(made["conversionId"])["amount"] == "15.00", "nothing was stored"
+    largest = desk.ask("PATCH", path, {"lines": {"books": "10995116277.75", "toys": "0"}}, key="server")
+    assert (largest.status, largest.json["amount"]) == (200, "10995116277.75")
+
+
+def test_one_stored_amount_that_no_network_holds_hides_no_other(desk: Desk) -> None:
+    """Versions before 0.2 stored one where lines of groups that the agreement does not name were added up."""
+    made = desk.sell(desk.order_id(), clickId=desk.click(), isTest=True).json["conversionId"]
+    held = desk.inside.conversions.get(made)
+    assert held is not None
+    lines = (Line("books", 2**40 - 1), Line("toys", 2**40 - 1))
+    desk.inside.conversions.update(replace(held, lines=lines, amount=2**41 - 2), None)
+    shown = desk.held(made)
+    assert (shown["amount"], shown["commission"]) == ("21990232555.50", "0.00")
+    for path in ("/v1/conversions", "/v1/stats", "/v1/export/conversions.csv"):
+        assert desk.ask("GET", path, key="readonly").status == 200
 
 
 def test_a_batch_needs_the_server_scope(desk: Desk) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.report import ServerBody
-from chalicelib.services import track, validate
+from chalicelib.domain.rows import ValidationRow
+from chalicelib.services import batch, present, track, validate
 from tests.api.conftest import Desk, ShiftedBox
 from tests.shopper import final_receipt
 
@@ -45,6 +46,25 @@ def test_until_an_hour_before_the_lock_a_decision_is_taken_and_from_then_on_refu
     body = ServerBody(action="sale", order_id=final["orderId"], values=["1.00"])
     with pytest.raises(Conflict):
         track.conversion(late, body, "server")
+
+
+def test_every_answer_says_the_status_that_the_moment_gives(desk: Desk) -> None:
+    """The stored decision is open all the while; silence and the lock make more of it."""
+    order_id, click_id = desk.order_id("status"), desk.click()
+    sold = desk.sell(order_id, clickId=click_id).json["conversionId"]
+    final_receipt(desk.box, sold)
+    lock_at = desk.held(sold)["lockAt"]
+    report = ServerBody(action="sale", order_id=order_id, values=["100.00"], click_id=click_id)
+    as_it_is = ValidationRow(conversion_id=sold, status="open")
+    for shift, status in ((-DAY_MS, "approved"), (DAY_MS, "sale")):
+        then = at(desk, lock_at, shift)
+        held = then.conversions.get(sold)
+        assert held is not None and held.decision == "open"
+        assert present.conversions(then, [held])[0]["status"] == status
+        (row,) = batch.conversions(then, [report])
+        assert (row["code"], row["status"]) == (200, status)
+        (row,) = batch.validations(then, [as_it_is], "test")
+        assert (row["code"], row["status"]) == (200, status)
 
 
 def test_a_decision_made_again_changes_nothing_and_leaves_no_second_line(desk: Desk) -> None:

@@ -19,6 +19,7 @@ from chalicelib.domain.postback import (
     after_attempt,
     check_template,
     delivery_id,
+    in_turn,
     message,
 )
 
@@ -160,3 +161,21 @@ def test_a_macro_never_chooses_the_host() -> None:
     for url in ("https://{clickId}/", "https://a.{subId}.example/", "{subId}://example.com/"):
         with pytest.raises(Unprocessable):
             check_template(url, "GET", None)
+
+
+def test_a_postback_with_many_messages_due_lets_the_others_have_their_turn() -> None:
+    def due(postback: str, number: int) -> Delivery:
+        return Delivery(
+            postback_id=postback,
+            publisher_id="p",
+            delivery_id=f"{postback}{number}",
+            event="recorded",
+            conversion_id="c",
+            data={},
+            created_at=number,
+        )
+
+    backlog = [due("slow", number) for number in range(50)]
+    chosen = in_turn([*backlog, due("a", 60), due("b", 61), due("a", 62)])
+    assert [one.delivery_id for one in chosen[:6]] == ["slow0", "a60", "b61", "slow1", "a62", "slow2"]
+    assert len(chosen) == 53 and in_turn([]) == []

@@ -115,6 +115,19 @@ def test_a_server_verifies_what_the_browser_said_and_moves_it_to_the_click_it_na
     assert server.json["history"][-1]["event"] == "amended"
 
 
+def test_a_refund_outlasts_the_servers_first_report_which_still_verifies(desk: Desk) -> None:
+    """A nightly import of all orders must not undo what the merchant gave back during the day."""
+    order_id = desk.order_id()
+    made = desk.beacon(order_id, "100.00", clickId=desk.click(), eventId="mine").json["conversionId"]
+    refund = desk.ask("PATCH", f"/v1/conversions/{made}", {"amount": "60.00"}, key="server")
+    assert (refund.json["amount"], refund.json["verified"]) == ("60.00", False)
+    imported, again = desk.sell(order_id, "100.00"), desk.sell(order_id, "100.00")
+    assert (imported.status, again.status, again.json["duplicate"]) == (202, 200, True)
+    assert (imported.json["amount"], imported.json["verified"], imported.json["source"]) == ("60.00", True, "server")
+    assert imported.json["history"][-1]["event"] == "verified"
+    assert desk.sell(order_id, "60.00").json["code"] == "conflict", "the source said another amount before"
+
+
 def test_a_test_order_is_answered_and_listed_but_counts_nowhere_and_never_reaches_the_network(desk: Desk) -> None:
     before = desk.ask("GET", "/v1/stats", key="readonly").json["totals"]
     answer = desk.sell(desk.order_id(), clickId=desk.click(), isTest=True)

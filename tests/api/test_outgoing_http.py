@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -112,6 +113,16 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: 
         http.send("GET", "http://two-faced.example/", {}, None, allow_private=False)
 
 
+DRIPS = {
+    "drip-status": b"HTTP/1.0 20",
+    "drip-headers": b"HTTP/1.0 200 OK\r\nX-Slow: ",
+    "drip-length": b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n",
+    "drip-chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n",
+    "drip": b"HTTP/1.0 200 OK\r\n\r\n",
+}
+"""Behind each of these comes a byte every tenth of a second, for twenty seconds."""
+
+
 class Server:
     def __init__(self) -> None:
         self.got: list[tuple[str, str, str, bytes]] = []
@@ -126,12 +137,12 @@ class Server:
                     self.send_response(int(kind))
                     self.send_header("Location", f"/{rest}")
                     self.end_headers()
-                elif kind == "drip":
-                    self.send_response(200)
-                    self.end_headers()
-                    for _ in range(200):
-                        self.wfile.write(b"x")
-                        time.sleep(0.1)
+                elif kind in DRIPS:
+                    with contextlib.suppress(OSError):
+                        self.wfile.write(DRIPS[kind])
+                        for _ in range(200):
+                            self.wfile.write(b"x")
+                            time.sleep(0.1)
                 else:
                     self.send_response(200)
                     self.end_headers()
@@ -178,9 +189,9 @@ def test_a_redirect_is_judged_like_a_first_address(server: Server, monkeypatch: 
     judged: list[str] = []
     real = http._resolved
 
-    def first_is_fine(host: str, port: int, allow_private: bool) -> str:
+    def first_is_fine(host: str, port: int, allow_private: bool, until: float) -> str:
         judged.append(host)
-        return real(host, port, allow_private or len(judged) == 1)
+        return real(host, port, allow_private or len(judged) == 1, until)
 
     monkeypatch.setattr(http, "_resolved", first_is_fine)
     with pytest.raises(http.NotAllowed):
@@ -198,10 +209,37 @@ def test_redirects_keep_the_method_or_fail_and_end(server: Server) -> None:
         http.send("GET", f"{at}/302/302/302/302/ok", {}, None, allow_private=True)
 
 
-def test_an_answer_is_bounded_in_size_and_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 1.0)
+def test_an_answer_is_bounded_in_size(server: Server) -> None:
     at = f"http://127.0.0.1:{server.port}"
     assert len(http.send("GET", f"{at}/large", {}, None, allow_private=True).body) == http.MAX_ANSWER_BYTES
+
+
+@pytest.mark.parametrize("kind", DRIPS)
+def test_an_answer_is_bounded_in_time_wherever_it_drips(
+    server: Server, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 1.0)
     started = time.monotonic()
-    http.send("GET", f"{at}/drip", {}, None, allow_private=True)
+    url = f"http://127.0.0.1:{server.port}/{kind}"
+    if kind in ("drip-status", "drip-headers"):
+        with pytest.raises(http.Failed):
+            http.send("POST", url, {}, b"told", allow_private=True)
+    else:
+        assert http.send("POST", url, {}, b"told", allow_private=True).status == 200, (
+            "it was taken; the body is no matter"
+        )
     assert time.monotonic() - started < 10, "it drips for twenty seconds"
+
+
+def test_a_name_that_resolves_too_slowly_does_not_hold_the_box_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns a name chooses how slow its servers are."""
+    over = threading.Event()
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.5)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60) and [])
+    try:
+        started = time.monotonic()
+        with pytest.raises(http.Failed):
+            http.send("GET", "http://slow.example/", {}, None, allow_private=True)
+        assert time.monotonic() - started < 30
+    finally:
+        over.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,11 +30,12 @@ SELDOM = {
     # Callers are counted together in memory and written down from time to time.
     *(("api_handler", action, "limits") for action in ("GetItem", "PutItem", "UpdateItem")),
     ("api_handler", "UpdateItem", "state"),
-    # The proof of an anchored click, the replay of one message, the names on a statement, the erasing of a click.
+    # The proof of an anchored click, the replay of one message, the erasing of a click.
     ("api_handler", "GetItem", "transactions"),
     ("api_handler", "GetItem", "deliveries"),
-    ("api_handler", "Scan", "publishers"),
     ("api_handler", "UpdateItem", "clicks"),
+    # An order that moved to another publisher: what the one before is told names that one's own click.
+    ("notify_on_schedule", "GetItem", "clicks"),
 }
 """Grants for what this drive does not surely bring about, and why they are needed."""
 SCHEDULES_SECONDS = 20
@@ -83,6 +85,7 @@ def drive(box: RunningBox) -> None:
         f"conversions/{ids[0]}",
         "status",
         f"clicks/{follow_link(box)}/proof",
+        f"statements/{datetime.now(UTC):%Y-%m}",
     ):
         as_merchant(box, "GET", f"/v1/{path}", key="admin")
     as_merchant(box, "GET", f"/v1/postbacks/{postback}/deliveries", key="publisher")

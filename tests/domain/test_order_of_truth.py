@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.attribution import Attribution
-from chalicelib.domain.conversion import MAX_FLAGS, conversion_id, merge
+from chalicelib.domain.conversion import MAX_FLAGS, Conversion, conversion_id, merge, open_conversion, repriced
 from chalicelib.domain.errors import Conflict
-from chalicelib.domain.report import Source
-from tests.domain.orders import LAST_CLICK, NOW, conversion, report
+from chalicelib.domain.report import Line, Report, Source, normalise
+from tests.domain.orders import LAST_CLICK, NOW, body, conversion, demo_config, report
 
 NOBODY = Attribution(rule="none", reason="no_click")
 OTHER = Attribution(rule="last_click", publisher_id="p2", agreement_id="a2", click_id="c2", clicked_at=NOW)
@@ -99,6 +99,67 @@ def test_a_server_repeating_its_own_first_report_after_an_amend_is_a_duplicate()
 def test_a_server_against_itself_with_other_values_is_refused() -> None:
     _, outcome = merge(conversion("server"), report("server", values=["90.00"]), NOBODY, NOW, locked=False)
     assert outcome == "conflict"
+
+
+def in_pounds(rate: str, value: str = "100.00", source: Source = "server") -> Report:
+    """A report in another currency than the merchant's, at the rate that the config has that day."""
+    sent = body(values=[value], currency="GBP", order_id="B-1")
+    return normalise(sent, source, replace(demo_config(), rates={"GBP": rate}))
+
+
+def opened(first: Report) -> Conversion:
+    return open_conversion(first, LAST_CLICK, "k" * 26, ("01" * 32, "02" * 32), NOW)
+
+
+@pytest.mark.parametrize("source", ["tag", "server"])
+@pytest.mark.parametrize("locked", [False, True])
+def test_the_same_report_after_the_rate_changed_is_still_the_same(source: Source, locked: bool) -> None:
+    held = opened(in_pounds("1.20", source=source))
+    merged, outcome = merge(held, in_pounds("1.21", source=source), LAST_CLICK, NOW, locked=locked)
+    assert outcome == "duplicate" and merged is held
+    assert (held.amount, held.currency) == (12_000, "EUR")
+
+
+def test_the_same_report_after_the_rate_changed_is_still_the_same_where_an_earlier_version_kept_the_first() -> None:
+    held = opened(in_pounds("1.20"))
+    as_kept_by_0_1 = replace(held, said={"server": replace(held.said["server"], original=None)})
+    assert merge(as_kept_by_0_1, in_pounds("1.21"), LAST_CLICK, NOW, locked=False)[1] == "duplicate"
+    assert merge(as_kept_by_0_1, in_pounds("1.21", "90.00"), LAST_CLICK, NOW, locked=False)[1] == "conflict"
+
+
+def test_another_amount_that_a_new_rate_takes_to_the_same_is_another_report() -> None:
+    held = opened(in_pounds("1.20", "100.00"))
+    assert merge(held, in_pounds("1.50", "80.00"), LAST_CLICK, NOW, locked=False)[1] == "conflict"
+    assert merge(held, report("server", values=["120.00"]), LAST_CLICK, NOW, locked=False)[1] == "conflict"
+
+
+def test_a_browser_that_says_in_its_currency_what_the_server_said_confirms_it_at_any_rate() -> None:
+    held = opened(in_pounds("1.20"))
+    merged, outcome = merge(held, in_pounds("1.21", source="tag"), LAST_CLICK, NOW, locked=False)
+    assert (outcome, merged.amount, merged.history[-1].event) == ("duplicate", 12_000, "confirmed")
+
+
+def test_a_report_after_a_correction_verifies_the_order_and_leaves_its_amount() -> None:
+    refunded = repriced(conversion(), (Line("default", 6_000),))
+    merged, outcome = merge(refunded, report("server", click_id="c2"), OTHER, NOW, locked=False)
+    assert (outcome, merged.amount, merged.lines) == ("amended", 6_000, (Line("default", 6_000),))
+    assert (merged.verified, merged.source, merged.attribution) == (True, "server", OTHER)
+    assert "stays as corrected" in merged.history[-1].detail
+    assert merge(merged, report("server"), OTHER, NOW, locked=False)[1] == "duplicate"
+    assert merge(merged, report("server", values=["60.00"]), OTHER, NOW, locked=False)[1] == "conflict"
+
+
+def test_a_correction_back_to_what_the_browser_said_stands_as_well() -> None:
+    there = repriced(conversion(), (Line("default", 6_000),))
+    and_back = repriced(there, (Line("default", 10_000),))
+    merged, _ = merge(and_back, report("server", values=["120.00"]), NOBODY, NOW, locked=False)
+    assert (merged.amount, merged.verified) == (10_000, True)
+
+
+def test_a_correction_that_an_earlier_version_made_stands_as_well() -> None:
+    as_kept_by_0_1 = replace(conversion(), amount=6_000, lines=(Line("default", 6_000),))
+    merged, _ = merge(as_kept_by_0_1, report("server"), NOBODY, NOW, locked=False)
+    assert (merged.amount, merged.verified) == (6_000, True)
 
 
 @pytest.mark.parametrize("source", ["tag", "server"])

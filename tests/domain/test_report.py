@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.domain.errors import Malformed, Refusal
+from chalicelib.domain.errors import Malformed, Refusal, Unprocessable
 from chalicelib.domain.report import UNREADABLE_CLICK, Body, Item, Line, ServerBody, normalise, read_body
 from tests.domain.orders import body, demo_config, report
 
@@ -98,6 +98,18 @@ def test_items_alone_give_the_amount() -> None:
 
 def test_an_order_past_the_networks_largest_amount_is_refused() -> None:
     assert code_of(values=["9999999999.00", "9999999999.00"]) == "amount_too_large"
+
+
+def test_an_order_that_the_rate_takes_past_the_largest_amount_is_refused() -> None:
+    config = replace(demo_config(), rates={"GBP": "1.2"})
+
+    def amount_of(value: str) -> int:
+        return normalise(body(values=[value], currency="GBP"), "tag", config).amount
+
+    assert amount_of("9162596898.12") == 1_099_511_627_774
+    with pytest.raises(Unprocessable) as refused:
+        amount_of("10000000000.00")
+    assert refused.value.code == "amount_too_large" and "10995116277.75 EUR" in refused.value.detail
 
 
 def test_a_currency_without_a_rate_is_refused_and_one_with_a_rate_is_converted_half_up() -> None:

@@ -113,7 +113,6 @@ class Pipeline(RuleBasedStateMachine):
             assert conflict.code == "locked"
             return
         self.ground.sold[sale], self.ground.reported[sale] = cents, body
-        self.refunded.pop(sale, None)
         del self.by_browser[sale]
 
     @rule()
@@ -194,8 +193,9 @@ class Pipeline(RuleBasedStateMachine):
     def refund(self, which: int, cents: int) -> None:
         sale = list(self.ground.sold)[which % len(self.ground.sold)]
         try:
-            correct(self.ground.box, sale, Correction(amount=written(cents)), "server")
-            self.refunded[sale] = cents
+            _, changed = correct(self.ground.box, sale, Correction(amount=written(cents)), "server")
+            if changed:
+                self.refunded[sale] = cents
         except Conflict as conflict:
             assert conflict.code == "locked"
 

@@ -9,8 +9,9 @@ from botocore.session import Session
 from msgspec.structs import replace
 
 from chalicelib.adapters import tables
+from chalicelib.domain.errors import NotFound
 from chalicelib.domain.report import Body
-from chalicelib.services import notify, postbacks, track
+from chalicelib.services import notify, postbacks, present, report, track
 from chalicelib.services.compare import differences
 from chalicelib.services.confirm import confirm
 from chalicelib.services.health import health
@@ -148,3 +149,66 @@ def test_after_a_supersession_both_publishers_are_told_the_one_that_it_is_reject
     shown = [one.data for one in ground.box.deliveries.newest(made["p1"].postback_id, 10)]
     assert [one["sequence"] for one in shown] == [2], "its own place on the network"
     assert told() == after, "nothing is told twice"
+
+
+def moved_to_another_publisher(ground: Ground) -> str:
+    """A browser's order of p0's click, recorded, that the server then gave to p1's; its id."""
+    ground.clicks = [ground.click(0, "sub-of-p0"), ground.click(1, "sub-of-p1")]
+    body = Body(action="sale", values=["50.00"], metadata={"orderId": "B-1"}, event_id="e", click_id=ground.clicks[0])
+    first = track.beacon_conversion(ground.box, body).conversion.conversion_id
+    ground.settle()
+    assert ground.sell(1, publisher=1, amount=8_000) == [first]
+    return first
+
+
+def test_a_message_names_the_sub_id_of_its_own_entrys_click(ground: Ground) -> None:
+    made = {
+        name: postbacks.create(ground.box, name, Wish(url="https://publisher.example/told")) for name in ("p0", "p1")
+    }
+    ground.pass_time(2_000)
+    first = moved_to_another_publisher(ground)
+    ground.settle()
+    notify.look(ground.box, [first])
+    notify.tell(ground.box)
+    said = {
+        name: {
+            (one.event, one.data["clickId"], one.data["subId"])
+            for one in ground.box.deliveries.newest(its.postback_id, 10)
+        }
+        for name, its in made.items()
+    }
+    mine, others = ground.clicks
+    assert said == {
+        "p0": {("recorded", mine, "sub-of-p0"), ("rejected", mine, "sub-of-p0")},
+        "p1": {("recorded", others, "sub-of-p1")},
+    }
+
+
+def test_whose_entry_was_superseded_reads_that_entry_and_nothing_of_whoever_has_the_order_now(ground: Ground) -> None:
+    first = moved_to_another_publisher(ground)
+    waiting = present.conversions(ground.box, [report.one(ground.box, first, "p0")], private=False)[0]
+    assert (waiting["status"], waiting["amount"]) == ("open", "50.00"), "as the network holds it still"
+    ground.settle()
+    correct(ground.box, first, Correction(status="approved"), "key")
+    ground.settle()
+    (shown,) = present.conversions(ground.box, [report.one(ground.box, first, "p0")], private=False)
+    told = {
+        name: shown[name] for name in ("status", "reason", "amount", "commission", "publisherId", "clickId", "subId")
+    }
+    assert told == {
+        "status": "rejected",
+        "reason": "superseded",
+        "amount": "50.00",
+        "commission": "5.00",
+        "publisherId": "p0",
+        "clickId": ground.clicks[0],
+        "subId": "sub-of-p0",
+    }
+    assert (shown["network"]["sequence"], shown["network"]["state"], shown["verified"]) == (1, "confirmed", False)
+    assert shown["attribution"]["clickedAt"] is not None
+    for secret in ("p1", "80.00", ground.clicks[1], "sub-of-p1", "approved"):
+        assert secret not in repr(shown)
+    (now,) = present.conversions(ground.box, [report.one(ground.box, first, "p1")], private=False)
+    assert (now["status"], now["amount"], now["subId"]) == ("approved", "80.00", "sub-of-p1")
+    with pytest.raises(NotFound):
+        report.one(ground.box, first, "somebody else")

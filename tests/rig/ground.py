@@ -252,7 +252,7 @@ class Ground:
         )
         self.pass_time(34 * DAY_MS)
 
-    def click(self, number: int) -> str:
+    def click(self, number: int, sub_id: str | None = None) -> str:
         now = self.box.now()
         made = Click(
             click_id=f"click-{self.prefix}-{number}-{next(_numbers)}",
@@ -260,7 +260,7 @@ class Ground:
             agreement_id=self.agreements[number],
             clicked_at=now,
             attributable_until=now + 400 * DAY_MS,
-            sub_id=None,
+            sub_id=sub_id,
             salt="03" * 32,
             private_salt="04" * 32,
         )

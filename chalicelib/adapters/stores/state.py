@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 LANES = "lanes"
 """Which keys share the outbox."""
+SIGNERS = "signers"
+"""Addresses in the order in which the box began to sign with them."""
 
 
 def signer_state(signer: str) -> str:

@@ -9,7 +9,7 @@ import base64
 import random
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ from chalicelib.domain.lanes import Lanes
 from chalicelib.domain.transaction import Cargo, Transaction
 
 MAX_CONFLICTS = 8
+PROBE = 4
+"""Transactions looked at at once where one is searched for; nearly always the first is mined."""
 CONFLICT_SECONDS = 0.1
 """Reservations of different keys meet at the one item that says how the outbox is shared; those that do try again within this."""
 
@@ -104,12 +106,45 @@ class TransactionStore:
             raise
         return changed
 
+    def mined_between(self, signer: str, first: int, last: int) -> Iterator[Transaction]:
+        """Those of the signer that are in a block of these seconds, both included, by nonce."""
+        for found in self._mined_from(signer, self._first_mined_since(signer, first)):
+            if _block_time(found) > last:
+                return
+            yield found
+
+    def _first_mined_since(self, signer: str, second: int) -> int:
+        """The lowest nonce in a block of that second or later: blocks take a key's nonces in order, so it is searched for by halves."""
+        low, high = 0, self._nonces(signer)
+        while low < high:
+            middle = (low + high) // 2
+            found = next(self._mined_from(signer, middle, page_size=PROBE), None)
+            if found is None or _block_time(found) >= second:
+                high = middle
+            else:
+                low = found.nonce + 1
+        return low
+
+    def _nonces(self, signer: str) -> int:
+        """One more than the highest nonce stored."""
+        newest = Transactions.query(signer, scan_index_forward=False, limit=1, consistent_read=True)
+        return next((int(item.nonce) + 1 for item in newest), 0)
+
+    def _mined_from(self, signer: str, nonce: int, page_size: int | None = None) -> Iterator[Transaction]:
+        rows = Transactions.query(signer, Transactions.nonce >= nonce, page_size=page_size, consistent_read=True)
+        return (found for found in map(_transaction, rows) if found.mined is not None)
+
     def open(self, signer: str) -> list[Transaction]:
         """Every transaction of the signer that is not settled, by nonce. All below the signer's `settledBelow` are."""
         state = read(State, signer_state(signer))
         floor = int(state.settled_below) if state is not None and state.settled_below is not None else 0
         rows = Transactions.query(signer, Transactions.nonce >= floor, consistent_read=True)
         return [found for found in map(_transaction, rows) if found.open]
+
+
+def _block_time(transaction: Transaction) -> int:
+    assert transaction.mined is not None, "asked of mined ones alone"
+    return transaction.mined.block_time
 
 
 def _conflicted(error: TransactWriteError) -> bool:
