@@ -74,6 +74,13 @@ class Entry(Struct, rename="camel", frozen=True, kw_only=True):
     """(signer, nonce) of the newest decide or amend; None while only recorded."""
 
 
+class Refused(Struct, rename="camel", frozen=True):
+    """What the network answered that may pass, and since when (milliseconds) it answers that."""
+
+    since: int
+    reason: str
+
+
 class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
     """Amounts in minor units, times in milliseconds since 1970 UTC."""
 
@@ -102,7 +109,9 @@ class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, froze
     is_test: bool = False
     entries: tuple[Entry, ...] = ()
     set_aside: str | None = None
-    """Why the network refused this conversion, for a person to read; None in the ordinary course."""
+    """Why the network refuses to record this conversion, for a person to read; None in the ordinary course."""
+    refused: Refused | None = None
+    """It waits for the network to think better of it."""
     history: tuple[Happening, ...] = ()
     erased_at: int | None = None
     given_back: dict[str, int] = field(default_factory=dict)
@@ -219,7 +228,8 @@ def _remembering(held: Conversion, report: Report, now: int, event: str, detail:
 
 
 def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:
-    """A verified report over a lesser one: its amount holds, and its attribution where its click or voucher earns one."""
+    """A verified report over a lesser one: its amount holds, and its attribution where its click or voucher earns one. What the network
+    said of the lesser one does not count for it."""
     names_publisher = attribution.publisher_id is not None
     amended = replace(
         held,
@@ -236,6 +246,8 @@ def _superseded_by(held: Conversion, report: Report, attribution: Attribution, n
         customer_status=report.customer_status or held.customer_status,
         voucher=report.voucher or held.voucher,
         metadata={**held.metadata, **report.metadata},
+        set_aside=None,
+        refused=None,
     )
     detail = "" if held.amount == report.amount else "amount changed by a verified report"
     if amended.attribution.publisher_id != held.attribution.publisher_id:
