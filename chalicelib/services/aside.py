@@ -43,19 +43,22 @@ def waits_since(conversion: Conversion, reason: str) -> int | None:
 
 def try_again(box: Box, conversion_id: str) -> str:
     """Put one that was set aside into the outbox again; the reason it was set aside for. Raises NotFound, Conflict."""
-    held = box.conversions.get(conversion_id)
-    if held is None:
-        raise NotFound("conversion_unknown", f"The box holds no conversion {conversion_id}.")
-    if held.set_aside is None:
-        raise Conflict("not_set_aside", f"The conversion {conversion_id} was not set aside.")
+    reasons: list[str] = []
 
-    def tried(found: Conversion) -> Conversion:
-        if found.set_aside is None:
-            return found
-        return happened(replace(found, set_aside=None, refused=None), box.now(), "tried again", "operator")
+    def tried(held: Conversion) -> Conversion:
+        if held.set_aside is None:
+            raise Conflict("not_set_aside", f"The conversion {conversion_id} was not set aside.")
+        if held.erased_at is not None:
+            raise Conflict(
+                "erased", f"The conversion {conversion_id} was erased; nothing of it goes to the network any more."
+            )
+        reasons.append(held.set_aside)
+        return happened(replace(held, set_aside=None, refused=None), box.now(), "tried again", "operator")
 
     claim.change(box, conversion_id, tried)
-    return held.set_aside
+    if not reasons:
+        raise NotFound("conversion_unknown", f"The box holds no conversion {conversion_id}.")
+    return reasons[-1]
 
 
 def _is_to_be_recorded(operation: Operation, held: Conversion, reason: str) -> bool:

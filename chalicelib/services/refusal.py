@@ -52,6 +52,11 @@ class Refusal:
     message: str
     counts: bool
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Another node may say otherwise."""
+        return self.named is None or not self.counts
+
 
 def acceptable(box: Box, operation: Operation, conversions: Sequence[Conversion]) -> Answer:
     """The call for as many of the conversions as the contract takes. Raises NotNow."""
@@ -79,11 +84,11 @@ def _names(conversions: Sequence[Conversion]) -> frozenset[str]:
 
 
 def _gas(box: Box, operation: Operation, work: Draft) -> int | Refusal | None:
-    """With the margin; the contract's refusal, of each node in turn where they lag; or None where it is more than a block takes. Raises
-    NotNow."""
+    """With the margin; the contract's refusal, from the last node where all are in doubt; or None where it is more than a block takes.
+    Raises NotNow."""
     for _ in range(box.network.size):
         answer = _estimate(box, operation, work)
-        if not isinstance(answer, Refusal) or answer.counts:
+        if not (isinstance(answer, Refusal) and answer.is_in_doubt):
             break
         box.network.ask_another_first()
     return answer

@@ -57,13 +57,13 @@ def retry(merchant: str, conversion_ids: tuple[str, ...], every: bool, as_json: 
 
 
 def listed(box: Box) -> Iterator[Conversion]:
-    """Nothing else ever asks for these, so there is no index of them."""
+    """Those that can be tried again. Nothing else ever asks for them, so there is no index of them."""
     from chalicelib.adapters.tables import Conversions
 
     box._bind_tables()
     for item in Conversions.scan(consistent_read=True):
         held = decode(item.body, Conversion)
-        if held.set_aside is not None:
+        if held.set_aside is not None and held.erased_at is None:
             yield held
 
 

@@ -8,16 +8,18 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.adapters.contract import StatusView
+from chalicelib.adapters.network import Network
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.report import Body, Item
 from chalicelib.services import aside, track
 from chalicelib.services.anchor import anchor
 from chalicelib.services.confirm import confirm
+from chalicelib.services.erase import erase_conversion
 from chalicelib.services.lifecycle import standing
 from chalicelib.services.receipts import receipt
 from chalicelib.services.record import carry
 from chalicelib.services.validate import Correction, correct
-from tests.rig.ground import DAY_MS, Ground
+from tests.rig.ground import CHAIN_ID, DAY_MS, Ground
 
 MINUTE_MS = 60_000
 
@@ -176,6 +178,15 @@ def test_a_revert_without_a_reason_sets_nothing_aside(ground: Ground) -> None:
     ground.assert_recorded_once()
 
 
+def test_where_one_node_refuses_without_a_reason_another_is_asked(ground: Ground) -> None:
+    ground.box.network = Network([ground.proxy.url, ground.node_url], CHAIN_ID)
+    ground.sell(3)
+    ground.proxy.fault("refused", "eth_estimateGas", times=1, say="execution reverted")
+    assert ground.turn() == 1
+    assert not ground.proxy.left
+    assert [len(c.entries) for c in ground.conversions()] == [1, 1, 1]
+
+
 def test_what_is_set_aside_after_its_batch_was_cut_is_recorded_and_no_longer_aside(ground: Ground) -> None:
     """Another process thought so meanwhile; the transaction carries it all the same."""
     (sale,) = ground.sell(1)
@@ -205,6 +216,16 @@ def test_what_was_set_aside_is_tried_again_when_the_operator_says_so(ground: Gro
     assert tried is not None
     assert (tried.history[-1].event, tried.history[-1].by) == ("tried again", "operator")
     with pytest.raises(Conflict, match="was not set aside"):
+        aside.try_again(ground.box, sale)
+
+
+def test_what_was_set_aside_and_erased_is_not_tried_again(ground: Ground) -> None:
+    (sale,) = ground.sell(1)
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    aside.refuse(ground.box, "record", held, "execution reverted")
+    erase_conversion(ground.box, sale)
+    with pytest.raises(Conflict, match="was erased"):
         aside.try_again(ground.box, sale)
 
 
