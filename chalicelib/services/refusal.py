@@ -157,7 +157,7 @@ def _leave_out(box: Box, operation: Operation, culprits: list[Conversion], refus
     """For good, or for as long as the refusal may pass."""
     reason = refusal.named.name if refusal.named is not None else explained(box, operation, culprits[0])
     patience = UNEXPLAINED_MS if reason is None else PATIENCE_MS.get(reason, 0)
-    reason = reason or refusal.message[:200]
+    reason = reason or refusal.message[:200] or "refused without a reason"
     for culprit in culprits:
         since = aside.waits_since(culprit, reason)
         if not patience or (since is not None and box.now() - since >= patience):
