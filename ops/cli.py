@@ -43,6 +43,7 @@ _ELSEWHERE = {
     "rebuild-stats": "ops.boxes.stats:rebuild_stats",
     "costs": "ops.boxes.costs:costs",
     "voucher": "ops.boxes.voucher:voucher",
+    "set-aside": "ops.boxes.set_aside:set_aside",
 }
 
 

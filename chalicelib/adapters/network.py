@@ -126,6 +126,15 @@ class Network:
             self._providers.remove(provider)
             self._providers.insert(0, provider)
 
+    @property
+    def size(self) -> int:
+        """How many URLs there are to ask."""
+        return len(self._providers)
+
+    def ask_another_first(self) -> None:
+        """The one that answered last is found not to know what it should: from now on it is asked last."""
+        self._providers[:] = [*self._providers[1:], self._providers[0]]
+
     def block(self, which: int | Literal["latest", "finalized"]) -> Block | None:
         """None where the network has no such block (or no `finalized` tag)."""
         try:

@@ -75,6 +75,13 @@ class Entry(Struct, rename="camel", frozen=True, kw_only=True):
     """(signer, nonce) of the newest decide or amend; None while only recorded."""
 
 
+class Refused(Struct, rename="camel", frozen=True):
+    """What the network answered that may pass, and since when (milliseconds) it answers that."""
+
+    since: int
+    reason: str
+
+
 class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
     """Amounts in minor units, times in milliseconds since 1970 UTC."""
 
@@ -105,7 +112,9 @@ class Conversion(Struct, rename="camel", omit_defaults=True, kw_only=True, froze
     is_test: bool = False
     entries: tuple[Entry, ...] = ()
     set_aside: str | None = None
-    """Why the network refused this conversion, for a person to read; None in the ordinary course."""
+    """Why the network refuses to record this conversion, for a person to read; None in the ordinary course."""
+    refused: Refused | None = None
+    """It waits for the network to think better of it."""
     history: tuple[Happening, ...] = ()
     erased_at: int | None = None
     given_back: dict[str, int] = field(default_factory=dict)
@@ -251,7 +260,7 @@ def _remembering(held: Conversion, report: Report, now: int, event: str, detail:
 
 def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:
     """A verified report over a lesser one: its amount holds unless the merchant corrected the one before, and its attribution where its
-    click or voucher earns one."""
+    click or voucher earns one. What the network said of the lesser one does not count for it."""
     stays = _is_corrected(held)
     priced = held if stays else _with_amount_of(held, report)
     names_publisher = attribution.publisher_id is not None
@@ -266,6 +275,8 @@ def _superseded_by(held: Conversion, report: Report, attribution: Attribution, n
         voucher=report.voucher or held.voucher,
         metadata={**held.metadata, **report.metadata},
         amount_corrected=stays,
+        set_aside=None,
+        refused=None,
     )
     details = []
     if held.amount != amended.amount:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion, happened
-from chalicelib.domain.outbox import Operation, next_operation
+from chalicelib.domain.outbox import next_operation
 from chalicelib.domain.transaction import Cargo, Member, Transaction
 from chalicelib.services.crashpoint import reached
 
@@ -34,7 +34,7 @@ def finish(
 
     def claim(owned: tuple[str, list[Member]]) -> None:
         conversion_id, members = owned
-        _change(box, conversion_id, partial(_claimed, key, members), (known or {}).get(conversion_id))
+        change(box, conversion_id, partial(_claimed, key, members), (known or {}).get(conversion_id))
         reached("amid-claims")
 
     def claim_click(numbered: tuple[int, str]) -> None:
@@ -53,51 +53,30 @@ def give_back(box: Box, transaction: Transaction, why: str) -> None:
 
     def give(owned: tuple[str, list[Member]]) -> None:
         conversion_id, members = owned
-        _change(box, conversion_id, partial(_given_back, box, key, members, why), at_once=True)
+        change(box, conversion_id, partial(_given_back, box, key, members, why), at_once=True)
         reached("amid-give-back")
 
     _each(give, _by_conversion(cargo.members))
     _each(lambda click_id: box.clicks.give_back(click_id, *key), list(cargo.anchored))
 
 
-def refuse(box: Box, operation: Operation, conversion: Conversion, reason: str) -> None:
-    """The contract refuses this one: a conversion is set aside, a change of one is taken back - with the reason in its history."""
-
-    def refused(held: Conversion) -> Conversion:
-        if held.version != conversion.version:
-            return held
-        now = box.now()
-        if operation in ("record", "supersede") or not held.entries:
-            return happened(replace(held, set_aside=reason), now, "set aside", "network", reason)
-        entry = held.entries[-1]
-        as_recorded = replace(
-            held,
-            lines=entry.lines,
-            amount=sum(line.amount for line in entry.lines),
-            verified=entry.verified,
-            decision=entry.decision,
-            reason=entry.reason,
-        )
-        return happened(as_recorded, now, "change refused", "network", reason)
-
-    _change(box, conversion.conversion_id, refused)
-
-
-def _change(
+def change(
     box: Box,
     conversion_id: str,
-    change: Callable[[Conversion], Conversion],
+    changed_of: Callable[[Conversion], Conversion],
     known: Conversion | None = None,
     *,
     at_once: bool = False,
 ) -> None:
-    """`at_once`: it has waited for its batch before and goes with the next one."""
+    """Store what becomes of the conversion as it is held now, and its marker with it; it may stay as it is.
+
+    `at_once`: it has waited for its batch before and goes with the next one."""
     for _ in range(MAX_RACES):
         held = known or box.conversions.get(conversion_id)
         known = None
         if held is None:
             return
-        changed = change(held)
+        changed = changed_of(held)
         if changed is held:
             return
         wanted = next_operation(changed, hold_unverified=box.config.tracking.hold_unverified) is not None
@@ -111,6 +90,7 @@ def _change(
 
 
 def _claimed(key: tuple[str, int], members: list[Member], held: Conversion) -> Conversion:
+    """What a transaction records is not set aside, whatever was said of it after the batch was cut."""
     signer, nonce = key
     if held.given_back.get(signer, -1) >= nonce:
         return held
@@ -120,7 +100,10 @@ def _claimed(key: tuple[str, int], members: list[Member], held: Conversion) -> C
             entries.append(member.entry)
         elif member.before is not None and entries[member.number] == member.before:
             entries[member.number] = member.entry
-    return held if tuple(entries) == held.entries else replace(held, entries=tuple(entries))
+    if tuple(entries) == held.entries:
+        return held
+    claimed = replace(held, entries=tuple(entries), refused=None)
+    return replace(claimed, set_aside=None) if len(entries) > len(held.entries) else claimed
 
 
 def _given_back(box: Box, key: tuple[str, int], members: list[Member], why: str, held: Conversion) -> Conversion:

@@ -2,36 +2,17 @@
 
 from functools import partial
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.adapters.network import NoAnswer
 from chalicelib.bootstrap import Box
 from chalicelib.services import compare, lanes, pause
 from chalicelib.services.follow import follow, look
+from chalicelib.services.network_report import REPORT, Report
 from chalicelib.services.record import send_now
 from chalicelib.services.turn import Turn, in_turn
 
-REPORT = "network-report"
 REPORT_MS = 5_000
-
-
-class Report(Struct, rename="camel", kw_only=True):
-    """What the confirmer last saw, for /v1/status: times in milliseconds, balance in wei.
-
-    `balance` is that of the poorest key, `inFlight` counts those of all keys; `differences` counts the conversions whose commission the
-    contract computed otherwise than the box.
-    """
-
-    at: int
-    head: int
-    final: int
-    balance: str
-    in_flight: int
-    paused: str | None
-    oldest_unsent: int | None
-    differences: int = 0
-    rpc: str = "ok"
 
 
 def confirm(box: Box) -> int:
@@ -75,12 +56,13 @@ def _write_report(box: Box) -> None:
     except NoAnswer as silence:
         _report_silence(box, silence)
         return
+    kept = box.state.read(REPORT, Report)
     box.state.write(
         REPORT,
         Report(
             at=box.now(),
             head=view.latest.number,
-            final=view.final,
+            final=max(view.final, kept.final if kept else 0),
             balance=str(min(balances)),
             in_flight=sum(len(box.transactions.open(signer.address)) for signer in box.signers),
             paused=_paused(box),

@@ -1,6 +1,6 @@
 """Which conversions go into the next call: one look at the outbox, handed out batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import partial
 
 from chalicelib.adapters.stores.item import Stale
@@ -47,13 +47,14 @@ class Waiting:
             while self._is_due(operation):
                 batch = [conversion for _, conversion in self._queues[operation][: self._size]]
                 try:
-                    call = acceptable(self._box, operation, batch)
+                    answer = acceptable(self._box, operation, batch)
                 except NotNow:
                     self._queues[operation].clear()
                     break
-                self._drop(operation, batch if call is None else _carried(call[0], batch))
-                if call is not None:
-                    return call
+                self._drop(operation, answer.refused)
+                if answer.call is not None:
+                    self._drop(operation, answer.call[0].conversion_ids)
+                    return answer.call
         return None
 
     def due_in(self) -> int | None:
@@ -69,13 +70,8 @@ class Waiting:
         queue = self._queues[operation]
         return bool(queue) and (len(queue) >= self._size or self._box.now() - queue[0][0] >= self._patience)
 
-    def _drop(self, operation: Operation, gone: Sequence[Conversion]) -> None:
-        ids = {conversion.conversion_id for conversion in gone}
-        self._queues[operation] = [row for row in self._queues[operation] if row[1].conversion_id not in ids]
-
-
-def _carried(work: Draft, batch: Sequence[Conversion]) -> list[Conversion]:
-    return [conversion for conversion in batch if conversion.conversion_id in work.conversion_ids]
+    def _drop(self, operation: Operation, gone: Set[str]) -> None:
+        self._queues[operation] = [row for row in self._queues[operation] if row[1].conversion_id not in gone]
 
 
 def _settled(box: Box, changed: Sequence[Conversion]) -> set[str]:

@@ -23,7 +23,7 @@ from chalicelib.domain.network_changes import (
     Run,
     runs,
 )
-from chalicelib.domain.outbox import Operation
+from chalicelib.domain.outbox import Operation, decision_on_entry
 from chalicelib.domain.party import Agreement
 from chalicelib.domain.payload import public_payload
 from chalicelib.domain.report import Line
@@ -99,15 +99,16 @@ def _supersede(box: Box, conversions: Sequence[Conversion]) -> Draft:
 
 def _decide(box: Box, conversions: Sequence[Conversion]) -> Draft:
     chosen = conversions[:MAX_DECISIONS]
-    changes = _changes(chosen, [Change(0, c.decision, REASONS[c.reason] if c.reason else 0) for c in chosen])
+    decisions = [decision_on_entry(c) for c in chosen]
+    changes = _changes(chosen, [Change(0, to, REASONS[why] if why else 0) for to, why in decisions])
     members = tuple(
         Member(
             conversion_id=c.conversion_id,
             number=len(c.entries) - 1,
             before=c.entries[-1],
-            entry=replace(c.entries[-1], decision=c.decision, reason=c.reason),
+            entry=replace(c.entries[-1], decision=to, reason=why),
         )
-        for c in chosen
+        for c, (to, why) in zip(chosen, decisions, strict=True)
     )
     return Draft("decide", contract.encode_decide(box.config.merchant.account, changes), members)
 

@@ -6,9 +6,15 @@ from dataclasses import dataclass, replace
 from chalicelib.bootstrap import Box
 from chalicelib.domain.agreement import Terms
 from chalicelib.domain.commission import commission
-from chalicelib.domain.conversion import Conversion, Status, in_groups_of
+from chalicelib.domain.conversion import Conversion, Entry, Status, in_groups_of
 from chalicelib.domain.network_status import deadlines, effective_status
-from chalicelib.domain.outbox import belongs_on_network, is_held, last_transaction, next_operation
+from chalicelib.domain.outbox import (
+    belongs_on_network,
+    is_held,
+    is_of_another_agreement,
+    last_transaction,
+    next_operation,
+)
 from chalicelib.domain.party import Agreement
 from chalicelib.domain.terms import MAX_AMOUNT
 from chalicelib.domain.transaction import Transaction
@@ -79,7 +85,7 @@ def _standing(
     agreements: dict[str, Agreement],
 ) -> Standing:
     agreement = agreements.get(conversion.attribution.agreement_id or "")
-    entry = conversion.entries[-1] if conversion.entries else None
+    entry = _entry(conversion)
     transaction = transactions.get((entry.signer, entry.nonce)) if entry else None
     mined = transaction.mined if transaction else None
     earned = 0
@@ -96,6 +102,13 @@ def _standing(
     return Standing(
         status, _network(box, conversion, transaction), earned, due * 1000, lock * 1000, sequence, transaction
     )
+
+
+def _entry(conversion: Conversion) -> Entry | None:
+    """The one that speaks for the conversion: not that of an agreement it has left, once the network refused its successor."""
+    if not conversion.entries or (conversion.set_aside is not None and is_of_another_agreement(conversion)):
+        return None
+    return conversion.entries[-1]
 
 
 def commission_of(conversion: Conversion, terms: Terms) -> int:

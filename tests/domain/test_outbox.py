@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.attribution import Attribution
 from chalicelib.domain.conversion import Conversion, Entry, in_groups_of
-from chalicelib.domain.outbox import Operation, next_operation
+from chalicelib.domain.outbox import Operation, decision_on_entry, next_operation
 from chalicelib.domain.report import Line
 from tests.domain.orders import conversion
 
@@ -47,6 +47,23 @@ def test_a_test_conversion_never_goes_on_chain() -> None:
 
 def test_one_that_was_set_aside_stays_aside() -> None:
     assert next_of(replace(conversion(), set_aside="AgreementClosed")) is None
+
+
+def test_a_decision_on_one_that_was_set_aside_is_due_still_and_nothing_else() -> None:
+    found = replace(recorded(conversion()), set_aside="AgreementClosed", lines=(Line("books", 1),), amount=1)
+    assert next_of(found) is None
+    assert next_of(replace(found, decision="approved")) == "decide"
+
+
+def test_an_entry_whose_successor_is_set_aside_is_to_be_rejected() -> None:
+    found = recorded(conversion())
+    moved = replace(found.attribution, publisher_id="p2", agreement_id="a2")
+    aside = replace(found, attribution=moved, set_aside="AgreementClosed", decision="approved")
+    assert next_of(aside) == "decide"
+    assert decision_on_entry(aside) == ("rejected", "other")
+    assert decision_on_entry(replace(aside, decision="rejected", reason="fraud")) == ("rejected", "fraud")
+    rejected = replace(aside.entries[0], decision="rejected", reason="other")
+    assert next_of(replace(aside, entries=(rejected,))) is None
 
 
 def test_a_held_conversion_waits_until_it_is_verified_or_approved() -> None:

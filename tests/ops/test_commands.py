@@ -20,7 +20,7 @@ from chalicelib.adapters import tables
 from chalicelib.adapters.contract import encode_end
 from chalicelib.bootstrap import Box
 from chalicelib.domain.page_signature import sign_page
-from chalicelib.services import receipts
+from chalicelib.services import aside, receipts
 from chalicelib.settings import Settings
 from ops.asking import ask
 from ops.boxes import stats, transfer
@@ -313,6 +313,24 @@ def test_the_merchants_account_revokes_and_authorises_the_key_and_nothing_is_los
     conversion_id = buy(local.box, follow_link(local.box), "R-1").json["conversionId"]
     assert ask("GET", f"{local.box.url}/v1/receipts/{conversion_id}").status == 202
     assert local.json("signer", "authorise", "demo", "--keystore", merchant, "--days", "30")["authorised"]
+    assert final_receipt(local.box, conversion_id, 90)["commission"] == "10.00"
+
+
+def test_what_was_set_aside_is_listed_and_tried_again(local: Local, merchant: str) -> None:
+    local.json("signer", "revoke", "demo", "--keystore", merchant)
+    conversion_id = buy(local.box, follow_link(local.box), "A-1").json["conversionId"]
+    box = opened(local, "merchant-box-demo")
+    held = box.conversions.get(conversion_id)
+    assert held is not None
+    aside.refuse(box, "record", held, "UnknownAgreement")
+    [listed] = local.json("set-aside", "list", "demo")["setAside"]
+    assert (listed["conversionId"], listed["reason"]) == (conversion_id, "UnknownAgreement")
+    for wrong in ((), (conversion_id, "--all"), ("nothing-of-that-id",)):
+        assert local.run("set-aside", "retry", "demo", *wrong).exit_code == 2
+    tried = local.json("set-aside", "retry", "demo", "--all")["triedAgain"]
+    assert tried == [{"conversionId": conversion_id, "reason": "UnknownAgreement"}]
+    assert local.json("set-aside", "list", "demo")["setAside"] == []
+    local.json("signer", "authorise", "demo", "--keystore", merchant, "--days", "30")
     assert final_receipt(local.box, conversion_id, 90)["commission"] == "10.00"
 
 

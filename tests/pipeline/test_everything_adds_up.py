@@ -1,5 +1,5 @@
-"""Random clicks, sales, replays, decisions, refunds, crashes, faults, reorganisations, changes of keys and time jumps; after each, and in
-the end:
+"""Random clicks, sales, replays, decisions, refunds, crashes, faults, refusals, reorganisations, changes of keys and time jumps; after
+each, and in the end:
 
     what the box accepted = what is final on chain + what is in flight + what was set aside with a reason
 
@@ -155,6 +155,14 @@ class Pipeline(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(FAULTS), method=st.sampled_from(METHODS), times=st.integers(1, 3))
     def network_fault(self, kind: str, method: str, times: int) -> None:
         self.ground.proxy.fault(kind, method, times)  # type: ignore[arg-type]
+
+    @rule(times=st.integers(1, 4))
+    def a_node_refuses_without_a_reason(self, times: int) -> None:
+        self.ground.proxy.fault("refused", "eth_estimateGas", times, say="execution reverted")
+
+    @rule(method=st.sampled_from(["eth_estimateGas", ""]), times=st.integers(1, 4))
+    def a_node_lags(self, method: str, times: int) -> None:
+        self.ground.proxy.fault("behind", method, times)
 
     @rule(keep=st.booleans())
     def reorganisation(self, keep: bool) -> None:

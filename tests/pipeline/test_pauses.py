@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from chalicelib.domain.transaction import Transaction
-from chalicelib.services.confirm import REPORT, Report, confirm
+from chalicelib.services.confirm import confirm
 from chalicelib.services.health import health
+from chalicelib.services.network_report import REPORT, Report
 from chalicelib.services.record import record
 from ops.local import rpc
 from tests.rig.ground import ETHER, Clocked, Ground

@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.domain.report import Item
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.adapters.contract import StatusView
+from chalicelib.adapters.network import Network
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.report import Body, Item
+from chalicelib.services import aside, track
 from chalicelib.services.anchor import anchor
 from chalicelib.services.confirm import confirm
+from chalicelib.services.erase import erase_conversion
+from chalicelib.services.lifecycle import standing
+from chalicelib.services.receipts import receipt
+from chalicelib.services.record import carry
 from chalicelib.services.validate import Correction, correct
-from tests.rig.ground import DAY_MS, Ground
+from tests.rig.ground import CHAIN_ID, DAY_MS, Ground
+
+MINUTE_MS = 60_000
 
 
 def reasons(ground: Ground) -> dict[str, str]:
     return {c.conversion_id: c.set_aside for c in ground.conversions() if c.set_aside is not None}
+
+
+def decision_on_chain(ground: Ground, sale: str) -> str:
+    """The last explicit one."""
+    return chain_status(ground, sale).decision
+
+
+def chain_status(ground: Ground, sale: str) -> StatusView:
+    """Of the last entry."""
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    found = held.entries[-1]
+    carrier = ground.box.transactions.get(found.signer, found.nonce)
+    assert carrier is not None and carrier.mined is not None and carrier.mined.first_sequence is not None
+    sequence = carrier.mined.first_sequence + found.index
+    return ground._views.status(ground.owner.address, bytes.fromhex(found.batch), sequence)
 
 
 def test_an_agreement_that_ended_meanwhile_costs_its_own_conversion_alone(ground: Ground) -> None:
@@ -71,6 +100,216 @@ def test_scattered_decisions_fit_their_calls_and_a_late_one_is_taken_back_alone(
     held = ground.box.conversions.get(early)
     assert held is not None
     assert (held.decision, held.history[-1].event, held.history[-1].detail) == ("open", "change refused", "Locked")
+
+
+def test_a_node_that_lags_does_not_take_a_decision_back(ground: Ground) -> None:
+    with ground.lagging_node() as network:
+        (sale,) = ground.sell(1)
+        ground.settle()
+        correct(ground.box, sale, Correction(status="rejected", reason="fraud"), "server")
+        ground.box.network = network
+        ground.proxy.fault("429", "eth_estimateGas", times=2)
+        ground.turn()
+        assert not ground.proxy.left
+        held = ground.box.conversions.get(sale)
+        assert held is not None
+        assert (held.decision, held.reason, held.history[-1].event) == ("rejected", "fraud", "rejected")
+        ground.settle()
+    assert decision_on_chain(ground, sale) == "rejected"
+
+
+def test_a_node_that_lags_sets_nothing_aside_after_an_outage(ground: Ground) -> None:
+    """It does not know the agreement, and the sale has waited for long."""
+    with ground.lagging_node() as network:
+        ground.agreements[1] = ground.agree(1)
+        ground.clicks[1] = ground.click(1)
+        ground.settle(rounds=1)
+        ground.proxy.down = True
+        ground.sell(1, publisher=1)
+        ground.box.offset += 11 * MINUTE_MS
+        ground.turn()
+        ground.proxy.heal()
+        ground.box.network = network
+        ground.proxy.fault("429", "eth_estimateGas", times=2)
+        ground.turn()
+        assert not ground.proxy.left
+        assert reasons(ground) == {}
+        ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_an_agreement_that_no_node_knows_is_waited_for_from_its_first_refusal_on(ground: Ground) -> None:
+    agreement, ground.agreements[0] = ground.agreements[0], "0x" + "77" * 32
+    known = ground.box.agreements.get(agreement)
+    assert known is not None
+    ground.box.agreements.put(replace(known, agreement_id=ground.agreements[0]))
+    ground.clicks[0] = ground.click(0)
+    (good,) = ground.sell(1, publisher=1)
+    (bad,) = ground.sell(1, publisher=0)
+    ground.box.offset += 11 * MINUTE_MS
+    for _ in range(9):
+        ground.turn()
+        ground.mine(3)
+        confirm(ground.box)
+        assert reasons(ground) == {}
+        ground.box.offset += MINUTE_MS
+    ground.box.offset += MINUTE_MS
+    ground.turn()
+    assert reasons(ground) == {bad: "UnknownAgreement"}
+    held = ground.box.conversions.get(bad)
+    assert held is not None
+    assert [(line.event, line.detail) for line in held.history[1:]] == [
+        ("waits", "UnknownAgreement"),
+        ("set aside", "UnknownAgreement"),
+    ]
+    recorded = ground.box.conversions.get(good)
+    assert recorded is not None and recorded.entries
+
+
+def test_a_revert_without_a_reason_sets_nothing_aside(ground: Ground) -> None:
+    """And what it was given for waits: it is not offered again in the same turn, as it was or in other company."""
+    ground.sell(3)
+    ground.proxy.fault("refused", "eth_estimateGas", times=3, say="execution reverted")
+    ground.turn()
+    assert not ground.proxy.left
+    assert reasons(ground) == {}
+    assert sorted(len(c.entries) for c in ground.conversions()) == [0, 1, 1]
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_where_one_node_refuses_without_a_reason_another_is_asked(ground: Ground) -> None:
+    ground.box.network = Network([ground.proxy.url, ground.node_url], CHAIN_ID)
+    ground.sell(3)
+    ground.proxy.fault("refused", "eth_estimateGas", times=1, say="execution reverted")
+    assert ground.turn() == 1
+    assert not ground.proxy.left
+    assert [len(c.entries) for c in ground.conversions()] == [1, 1, 1]
+
+
+def test_what_is_set_aside_after_its_batch_was_cut_is_recorded_and_no_longer_aside(ground: Ground) -> None:
+    """Another process thought so meanwhile; the transaction carries it all the same."""
+    (sale,) = ground.sell(1)
+    lane, turn, call = ground.cut_and_freeze()
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    aside.refuse(ground.box, "record", held, "AgreementClosed")
+    assert reasons(ground) == {sale: "AgreementClosed"}
+    carry(lane, turn.holder, *call)
+    turn.let_go()
+    assert reasons(ground) == {}
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_what_was_set_aside_is_tried_again_when_the_operator_says_so(ground: Ground) -> None:
+    (sale,) = ground.sell(1)
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    aside.refuse(ground.box, "record", held, "execution reverted")
+    ground.settle(rounds=2)
+    assert ground.on_chain() == []
+    assert aside.try_again(ground.box, sale) == "execution reverted"
+    ground.settle()
+    ground.assert_recorded_once()
+    tried = ground.box.conversions.get(sale)
+    assert tried is not None
+    assert (tried.history[-1].event, tried.history[-1].by) == ("tried again", "operator")
+    with pytest.raises(Conflict, match="was not set aside"):
+        aside.try_again(ground.box, sale)
+
+
+def test_what_was_set_aside_and_erased_is_not_tried_again(ground: Ground) -> None:
+    (sale,) = ground.sell(1)
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    aside.refuse(ground.box, "record", held, "execution reverted")
+    erase_conversion(ground.box, sale)
+    with pytest.raises(Conflict, match="was erased"):
+        aside.try_again(ground.box, sale)
+
+
+def test_a_revert_without_a_reason_is_given_the_one_that_the_contract_s_views_know(ground: Ground) -> None:
+    ground.sell(2, publisher=0)
+    (bad,) = ground.sell(1, publisher=1)
+    ground.end(1)
+    ground.proxy.fault("dataless", "eth_estimateGas", times=20)
+    ground.settle()
+    assert reasons(ground) == {bad: "AgreementClosed"}
+    ground.assert_recorded_once(but=1)
+
+
+def superseded_for_a_closed_agreement(ground: Ground) -> str:
+    """A browser's sale is recorded for p0; the server names a click of p1, whose agreement is over on the chain by then."""
+    reported = Body(action="sale", values=["100.00"], order_id="X-1", click_id=ground.clicks[0])
+    sale = track.conversion(ground.box, reported, "tag").conversion.conversion_id
+    ground.settle()
+    ground.agreements[1] = ground.agree(1, window_days=1)
+    ground.clicks[1] = ground.click(1)
+    ground.end(1, after_days=5)
+    received = track.conversion(ground.box, replace(reported, click_id=ground.clicks[1]), "server")
+    assert received.conversion.conversion_id == sale
+    ground.settle()
+    return sale
+
+
+def test_a_refused_supersede_sets_the_new_recording_aside_and_rejects_the_old(ground: Ground) -> None:
+    sale = superseded_for_a_closed_agreement(ground)
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    assert (held.attribution.publisher_id, held.set_aside) == ("p1", "AgreementClosed")
+    assert [(e.publisher_id, e.decision, e.reason) for e in held.entries] == [("p0", "rejected", "other")]
+    assert decision_on_chain(ground, sale) == "rejected"
+    where = standing(ground.box, held)
+    assert (where.status, where.network, where.lock_at) == ("open", "setAside", None)
+    assert receipt(ground.box, sale)[1]["reason"] == "AgreementClosed"
+
+
+def test_a_merchant_s_rejection_reaches_the_entry_of_one_set_aside(ground: Ground) -> None:
+    sale = superseded_for_a_closed_agreement(ground)
+    correct(ground.box, sale, Correction(status="rejected", reason="fraud"), "server")
+    ground.settle()
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    assert (held.decision, held.set_aside) == ("rejected", "AgreementClosed")
+    assert [(e.decision, e.reason) for e in held.entries] == [("rejected", "fraud")]
+    ground.pass_time(26 * DAY_MS)
+    assert chain_status(ground, sale).status == "rejected"
+
+
+def test_a_supersede_that_comes_after_the_lock_is_taken_back_whole(ground: Ground) -> None:
+    """The old entry is final: so the box says what the network says."""
+    reported = Body(action="sale", values=["100.00"], order_id="X-1", click_id=ground.clicks[0])
+    sale = track.conversion(ground.box, reported, "tag").conversion.conversion_id
+    ground.settle()
+    ground.pass_time(31 * DAY_MS)
+    ground.box.offset -= 2 * DAY_MS  # the box's clock is behind: it still takes what the network locks
+    track.conversion(ground.box, replace(reported, click_id=ground.clicks[1]), "server")
+    ground.box.offset += 2 * DAY_MS
+    ground.settle()
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    assert (held.attribution.publisher_id, held.attribution.click_id) == ("p0", ground.clicks[0])
+    assert (held.set_aside, held.history[-1].event, held.history[-1].detail) == (None, "change refused", "Locked")
+    assert standing(ground.box, held).status == chain_status(ground, sale).status == "sale"
+
+
+def test_a_refused_split_of_a_recorded_sale_leaves_it_as_recorded(ground: Ground) -> None:
+    """It is the same publisher's still, so nothing is taken from them."""
+    ground.agreements[1] = ground.agree(1, window_days=1)
+    ground.clicks[1] = ground.click(1)
+    reported = Body(action="sale", values=["100.00"], order_id="X-1", click_id=ground.clicks[1])
+    sale = track.conversion(ground.box, reported, "tag").conversion.conversion_id
+    ground.settle()
+    ground.end(1, after_days=5)
+    items = [Item(unit_price="60.00", group="books"), Item(unit_price="40.00")]
+    track.conversion(ground.box, replace(reported, click_id=None, items=items), "server")
+    ground.settle()
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    assert (held.set_aside, held.history[-1].event) == (None, "change refused")
+    assert [(line.group, line.amount) for line in held.lines] == [("default", 10_000)]
+    assert [entry.decision for entry in held.entries] == ["open"]
 
 
 def test_an_order_in_several_commission_groups_and_its_refund_are_recorded_and_amended(ground: Ground) -> None:

@@ -13,7 +13,8 @@ from tests.rig.ground import Ground
 
 def backup(ground: Ground) -> dict[str, list[Any]]:
     client = boto3.client("dynamodb", endpoint_url=ground.dynamodb_url)
-    names = [name for name in client.list_tables()["TableNames"] if name.startswith(ground.prefix + "-")]
+    pages = client.get_paginator("list_tables").paginate()  # other tests' tables stand there too, 100 on a page
+    names = [name for page in pages for name in page["TableNames"] if name.startswith(ground.prefix + "-")]
     return {name: client.scan(TableName=name)["Items"] for name in names}
 
 

@@ -28,6 +28,7 @@ from chalicelib.adapters.contract import (
 )
 from chalicelib.adapters.contract_abi import artifact, topic
 from chalicelib.adapters.contract_events import Recorded, decode_logs
+from chalicelib.adapters.network import Network
 from chalicelib.bootstrap import Box
 from chalicelib.domain.agreement import Rule, Terms, agreement_id
 from chalicelib.domain.click import Click
@@ -245,12 +246,12 @@ class Ground:
         )
         return name
 
-    def end(self, number: int) -> None:
-        """Ends an agreement and lets its window and grace pass, on the chain alone."""
+    def end(self, number: int, *, after_days: int = 34) -> None:
+        """Ends an agreement, on the chain alone, and lets its window and grace pass: 33 days where the window is 30."""
         self._send(
             self.owner, self.contract, encode_end(self.owner.address, bytes.fromhex(self.agreements[number][2:]))
         )
-        self.pass_time(34 * DAY_MS)
+        self.pass_time(after_days * DAY_MS)
 
     def click(self, number: int, sub_id: str | None = None) -> str:
         now = self.box.now()
@@ -368,6 +369,19 @@ class Ground:
     def outlive_lease(self) -> None:
         """What a dead holder's lease takes to end."""
         self.box.offset += LEASE_MS + 1_000
+
+    @contextmanager
+    def lagging_node(self) -> Iterator[Network]:
+        """A second node of the same chain that follows it no further than now, and the box's network with it: asked where the first does
+        not answer, and from then on before it."""
+        directory = self.directory / "lagging"
+        directory.mkdir()
+        part, url = node(directory)
+        try:
+            rpc.call(url, "anvil_loadState", rpc.call(self.node_url, "anvil_dumpState"))
+            yield Network([*self.rpc_urls, url], CHAIN_ID)
+        finally:
+            part.stop()
 
     # ------------------------------------------------------------------------------------------------ what is so
 

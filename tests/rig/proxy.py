@@ -28,7 +28,13 @@ Kind = Literal[
     "null",
     "refused",
     "overload",
+    "dataless",
+    "behind",
 ]
+
+
+BEHIND = 6
+"""Blocks that a node which lags is behind: more than it takes until one is final."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -111,6 +117,9 @@ class Proxy:
             _send(handler, _answer(call, error=error))
             return
         answer = self._refused_replacement(call) if method == "eth_sendRawTransaction" else None
+        if fault and fault.kind == "behind":
+            head = int(rpc.call(self.target, "eth_blockNumber"), 16)
+            call = _as_of(call, max(0, head - BEHIND))
         answer = answer or self._forward(call)
         if fault and fault.kind == "accepted_unanswered":
             handler.close_connection = True
@@ -159,12 +168,30 @@ def _spoiled(fault: Fault | None, call: dict[str, Any], answer: bytes) -> bytes:
         return b"<html>502 Bad Gateway</html>"
     if fault.kind == "half":
         return answer[: len(answer) // 2]
+    if fault.kind == "dataless":
+        return _without_data(call, answer)
     if fault.kind == "null":
         return _answer(call, result=None)
     if fault.kind in ("stale_nonce", "nonce_ahead"):
         step = -1 if fault.kind == "stale_nonce" else 3
         return _answer(call, result=hex(max(0, int(json.loads(answer)["result"], 16) + step)))
     return answer
+
+
+def _without_data(call: dict[str, Any], answer: bytes) -> bytes:
+    """As a node that keeps a revert's reason to itself."""
+    error = json.loads(answer).get("error")
+    return answer if error is None else _answer(call, error={"code": error["code"], "message": "execution reverted"})
+
+
+def _as_of(call: dict[str, Any], block: int) -> dict[str, Any]:
+    """The question as a node would take it whose newest block is that one."""
+    names = {"eth_estimateGas": 1, "eth_call": 1, "eth_getTransactionCount": 1, "eth_getBlockByNumber": 0}
+    place = names.get(call["method"])
+    if place is None or call["params"][place : place + 1] not in ([], ["latest"]):
+        return call
+    params = [*call["params"][:place], hex(block), *call["params"][place + 1 :]]
+    return {**call, "params": params}
 
 
 def _answer(call: dict[str, Any], **content: Any) -> bytes:

@@ -1,0 +1,23 @@
+"""What the confirmer last saw of the network."""
+
+from msgspec import Struct
+
+REPORT = "network-report"
+
+
+class Report(Struct, rename="camel", kw_only=True):
+    """For /v1/status: times in milliseconds, balance in wei.
+
+    `final` is the newest block ever seen final. `balance` is that of the poorest key, `inFlight` counts those of all keys; `differences`
+    counts the conversions whose commission the contract computed otherwise than the box.
+    """
+
+    at: int
+    head: int
+    final: int
+    balance: str
+    in_flight: int
+    paused: str | None
+    oldest_unsent: int | None
+    differences: int = 0
+    rpc: str = "ok"
