@@ -60,7 +60,7 @@ def listed(box: Box) -> Iterator[Conversion]:
     """Those that can be tried again. Nothing else ever asks for them, so there is no index of them."""
     from chalicelib.adapters.tables import Conversions
 
-    box._bind_tables()
+    box.bind_tables()
     for item in Conversions.scan(consistent_read=True):
         held = decode(item.body, Conversion)
         if held.set_aside is not None and held.erased_at is None:
