@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from chalicelib.domain.conversion import Entry
 
 State = Literal["pending", "sent", "mined", "confirmed", "failed", "replaced"]
-Kind = Literal["record", "supersede", "amend", "decide", "anchor"]
+Kind = Literal["record", "supersede", "amend", "decide", "anchor", "fill"]
+"""`fill` carries nothing: it takes a nonce that was left out below others."""
 
 SETTLED: tuple[State, ...] = ("confirmed", "failed", "replaced")
 """States that nothing changes any more."""

@@ -61,7 +61,7 @@ def _take_over(box: Box, event: Recorded, waiting: Iterable[Conversion]) -> bool
     )
     transaction = _adopted(box, sent, mined)
     try:
-        box.transactions.adopt(transaction, cargo)
+        box.transactions.create(transaction, cargo, over=_filled(box, sent))
     except Exists:
         kept = box.transactions.get(sent.sender, sent.nonce)
         assert kept is not None, "it is there, or storing it would not have failed"
@@ -69,6 +69,12 @@ def _take_over(box: Box, event: Recorded, waiting: Iterable[Conversion]) -> bool
         transaction, cargo = replace(kept, claimed=False), box.transactions.cargo(sent.sender, sent.nonce)
     claim.finish(box, transaction, cargo)
     return True
+
+
+def _filled(box: Box, sent: Sent) -> Transaction | None:
+    """The no-op that was meant for this nonce, when it was taken for one that nobody had used."""
+    kept = box.transactions.get(sent.sender, sent.nonce)
+    return kept if kept is not None and kept.kind == "fill" else None
 
 
 def _members(box: Box, conversion: Conversion, shown: RecordedBytes, digest: bytes) -> list[Member]:

@@ -19,8 +19,8 @@ REPORT_MS = 5_000
 class Report(Struct, rename="camel", kw_only=True):
     """What the confirmer last saw, for /v1/status: times in milliseconds, balance in wei.
 
-    `balance` is that of the poorest key, `inFlight` counts those of all keys; `differences` counts the conversions whose commission the
-    contract computed otherwise than the box.
+    `balance` is that of the poorest key, `inFlight` counts those of all keys, and `oldestInFlight` is since when the one that waits longest
+    for a block does; `differences` counts the conversions whose commission the contract computed otherwise than the box.
     """
 
     at: int
@@ -30,6 +30,7 @@ class Report(Struct, rename="camel", kw_only=True):
     in_flight: int
     paused: str | None
     oldest_unsent: int | None
+    oldest_in_flight: int | None = None
     differences: int = 0
     rpc: str = "ok"
 
@@ -69,6 +70,7 @@ def _report_is_old(box: Box) -> bool:
 
 def _write_report(box: Box) -> None:
     waiting = box.conversions.outbox(limit=1)
+    under_way = [found for signer in box.signers for found in box.transactions.open(signer.address)]
     try:
         view = look(box)
         balances = [box.network.balance(signer.address) for signer in box.signers]
@@ -82,9 +84,10 @@ def _write_report(box: Box) -> None:
             head=view.latest.number,
             final=view.final,
             balance=str(min(balances)),
-            in_flight=sum(len(box.transactions.open(signer.address)) for signer in box.signers),
+            in_flight=len(under_way),
             paused=_paused(box),
             oldest_unsent=waiting[0][0] if waiting else None,
+            oldest_in_flight=min((found.changes[-1].at for found in under_way if found.waits), default=None),
             differences=len(compare.differences(box)),
         ),
     )

@@ -17,7 +17,7 @@ from functools import partial
 from chalicelib.adapters.network import NoAnswer
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
-from chalicelib.domain.transaction import Change, Transaction
+from chalicelib.domain.transaction import Cargo, Change, Transaction
 from chalicelib.services import adopt, claim, lanes, pause, send
 from chalicelib.services.crashpoint import reached
 from chalicelib.services.cut import Waiting
@@ -116,34 +116,35 @@ def _send(box: Box, turn: Turn, waiting: Waiting, room: int) -> int:
 
 
 def _align_nonce(box: Box, begun: Sequence[Transaction]) -> None:
-    """Start a fresh key where the network says, and step over nonces spent from outside.
+    """Start a fresh key where the network says, step over nonces spent from outside, and fill those that were left out.
 
-    Only over those that are spent for good, and once what spent them is looked at: it may have been this box, before its table was
-    restored. A node that is ahead of the others, or lies, would otherwise make us leave a gap that nothing fills. Raises OutOfStep
-    until then.
+    A key starts, and steps, only over nonces that are spent for good, and once what spent them is looked at: it may have been this box,
+    before its table was restored. A node that is ahead of the others, or lies, would otherwise make us leave a gap. Raises OutOfStep
+    until then. Should all answers have been wrong together, the nonces that are missing below what was sent are filled.
     """
     address = box.signer.address
     counted = box.state.next_nonce(address)
-    if counted is None:
-        box.state.start_nonce(address, box.network.nonce(address))
-        return
     spent = box.network.nonce(address)
-    if counted >= spent:
-        for nonce in range(spent, min([transaction.nonce for transaction in begun], default=counted)):
+    if counted is not None and counted >= spent:
+        lowest = min([transaction.nonce for transaction in begun], default=counted)
+        for nonce in range(spent, min(lowest, spent + MAX_IN_FLIGHT)):
             _fill(box, nonce)
         return
     spent_for_good = box.network.nonce_spent_for_good(address, look(box).final)
     if spent_for_good is not None and spent_for_good < spent:
-        raise OutOfStep(f"the network has seen {spent} transactions of the signer, the box sent {counted}")
+        raise OutOfStep(f"the network has seen {spent} transactions of the signer, the box sent {counted or 0}")
+    if counted is None:
+        box.state.start_nonce(address, spent)
+        return
     adopt.unknown(box, _last_known_block(box, counted))
     box.state.skip_nonces(address, counted, spent)
 
 
 def _fill(box: Box, nonce: int) -> None:
-    """The key came back, and had left before this nonce was signed: its batch went with another key, and whatever is sent after it waits
-    for it. A no-op takes it, again with higher fees each time until it is mined."""
-    left = box.transactions.get(box.signer.address, nonce)
-    if left is None or left.state != "replaced" or not all(attempt.noop for attempt in left.attempts):
+    """Whatever is sent after this nonce waits for it, and nothing takes it: the key had left before it was signed, came back, and its batch
+    had gone with another key; or the key was started above it. A no-op takes it, again with higher fees each time until it is mined."""
+    left = box.transactions.get(box.signer.address, nonce) or _left_out(box, nonce)
+    if left.state != "replaced" or not all(attempt.noop for attempt in left.attempts):
         return
     if pause.paused(box):
         return
@@ -151,6 +152,21 @@ def _fill(box: Box, nonce: int) -> None:
         send.first(box, left, noop=True)
     elif box.now() - left.attempts[-1].at >= BUMP_MS:
         send.bump(box, left, noop=True)
+
+
+def _left_out(box: Box, nonce: int) -> Transaction:
+    """A nonce that no transaction was ever given. Where a node that lags only made it look free, its no-op is refused and harms nothing."""
+    made = Transaction(
+        signer=box.signer.address,
+        nonce=nonce,
+        kind="fill",
+        gas=pause.USUAL_GAS,
+        state="replaced",
+        claimed=True,
+        changes=(Change("replaced", box.now(), "left out: a no-op takes its nonce"),),
+    )
+    box.transactions.create(made, Cargo(calldata=""))
+    return made
 
 
 def _last_known_block(box: Box, counted: int) -> int:

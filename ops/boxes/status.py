@@ -11,7 +11,17 @@ from ops.boxes.opened import config_file, local_url
 from ops.boxes.output import explains_failures, json_option, rows, show
 from ops.boxes.project import Project
 
-FIELDS = ("status", "paused", "rpc", "oldestUnsent", "inFlight", "signerBalance", "configHash", "version")
+FIELDS = (
+    "status",
+    "paused",
+    "rpc",
+    "oldestUnsent",
+    "inFlight",
+    "oldestInFlight",
+    "signerBalance",
+    "configHash",
+    "version",
+)
 
 
 @click.command()

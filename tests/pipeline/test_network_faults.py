@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.adapters.network import Network, NoAnswer
+from chalicelib.domain.payload import rfc3339
 from chalicelib.services.confirm import confirm
+from chalicelib.services.health import STUCK_MS, health
 from ops.local import rpc
 from tests.rig.ground import Ground
 from tests.rig.proxy import Kind, Proxy
@@ -83,6 +85,45 @@ def test_a_node_that_says_a_higher_nonce_leaves_no_gap(ground: Ground) -> None:
     assert ground.turn() == 0, "it waits until it knows who spent them"
     recovered(ground, "a nonce three ahead")
     assert ground.nonces_spent() == 3
+
+
+def test_a_fresh_key_does_not_start_where_a_single_answer_says(ground: Ground) -> None:
+    ground.sell(4)
+    ground.proxy.fault("nonce_ahead", "eth_getTransactionCount")
+    assert ground.turn() == 0, "it waits until it knows who spent them"
+    recovered(ground, "a nonce three ahead on a key's first turn")
+    assert ground.nonces_spent() == 1
+
+
+def test_nonces_that_a_lying_node_made_it_leave_out_are_filled(ground: Ground) -> None:
+    """Every answer agreed, and all were wrong: three nonces are missing below the first batch."""
+    ground.sell(4)
+    ground.proxy.fault("nonce_ahead", "eth_getTransactionCount", times=1_000)
+    assert ground.turn() == 1
+    ground.proxy.heal()
+    assert ground.box.transactions.get(ground.key.address, 3) is not None
+    recovered(ground, "a batch above three nonces that nobody sent")
+    assert ground.nonces_spent() == 4
+    kept = [ground.box.transactions.get(ground.key.address, nonce) for nonce in range(3)]
+    assert all(found is not None and found.attempts[0].noop for found in kept)
+
+
+def test_the_status_says_that_a_transaction_does_not_move(ground: Ground) -> None:
+    ground.sell(4)
+    ground.turn()
+    confirm(ground.box)
+    _, shown = health(ground.box)
+    assert (shown["status"], shown["network"]["inFlight"]) == ("ok", 1)
+    sent_at = ground.box.transactions.open(ground.key.address)[0].changes[-1].at
+    ground.box.offset += STUCK_MS
+    confirm(ground.box)
+    _, shown = health(ground.box)
+    assert (shown["status"], shown["network"]["oldestInFlight"]) == ("degraded", rfc3339(sent_at))
+    ground.settle()
+    ground.box.offset += STUCK_MS
+    confirm(ground.box)
+    _, shown = health(ground.box)
+    assert (shown["status"], shown["network"]["oldestInFlight"]) == ("ok", None)
 
 
 def test_a_node_without_receipts_for_a_while_makes_nothing_lost(ground: Ground) -> None:

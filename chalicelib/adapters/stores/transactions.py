@@ -80,12 +80,13 @@ class TransactionStore:
             write.save(_transaction_item(transaction), condition=nonce_is_free)
             write.save(_cargo_item(transaction, cargo))
 
-    def adopt(self, transaction: Transaction, cargo: Cargo) -> None:
-        """Store a transaction that the network holds and this table does not, as after a restore. Raises Exists."""
+    def create(self, transaction: Transaction, cargo: Cargo, over: Transaction | None = None) -> None:
+        """Store a transaction of a nonce that nobody reserved, or in the place of the one as read in `over`. Raises Exists."""
         nonce_is_unknown = Transactions.signer.does_not_exist()
+        unchanged_since_read = None if over is None else Transactions.version == over.version
         try:
             with TransactWrite(connection=tables.connection()) as write:
-                write.save(_transaction_item(transaction), condition=nonce_is_unknown)
+                write.save(_transaction_item(transaction), condition=unchanged_since_read or nonce_is_unknown)
                 write.save(_cargo_item(transaction, cargo))
         except TransactWriteError as error:
             if _refused(error):
