@@ -94,8 +94,9 @@ class Network:
         self._chain_id = chain_id
         self._trusted: set[HTTPProvider] = set()
 
-    def request(self, method: str, *params: Any, read: Callable[[Any], T]) -> T:
-        """What `read` makes of the result of one call. Raises RpcError when a node says no, NoAnswer when none can be understood."""
+    def request(self, method: str, *params: Any, read: Callable[[Any], T], passing_refusals: bool = False) -> T:
+        """What `read` makes of the result of one call. Raises RpcError when a node says no - with `passing_refusals` the next is asked
+        instead -, NoAnswer when none can be understood."""
         failures = []
         for provider in list(self._providers):
             try:
@@ -105,8 +106,8 @@ class Network:
             except (requests.RequestException, Misunderstood, ValueError, TypeError, KeyError, AttributeError) as fault:
                 failures.append(type(fault).__name__)
                 continue
-            if error and _is_overload(error):
-                failures.append("overloaded")
+            if error and (passing_refusals or _is_overload(error)):
+                failures.append("refused" if passing_refusals else "overloaded")
                 continue
             self._prefer(provider)
             if error:
@@ -134,6 +135,11 @@ class Network:
             )
         except RpcError:
             return None
+
+    def finalized(self) -> Block:
+        """On a network that has a `finalized` tag. A node that names none - just started, or too old for it - is passed over.
+        Raises NoAnswer where all are."""
+        return self.request("eth_getBlockByNumber", "finalized", False, read=_present_block, passing_refusals=True)
 
     def nonce(self, address: str, at: int | Literal["latest", "pending"] = "latest") -> int:
         return self.request("eth_getTransactionCount", address, hex(at) if isinstance(at, int) else at, read=_number)
@@ -236,6 +242,13 @@ def _block(found: Any) -> Block | None:
         time=int(found["timestamp"], 16),
         base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
     )
+
+
+def _present_block(found: Any) -> Block:
+    block = _block(found)
+    if block is None:
+        raise Misunderstood("no block")
+    return block
 
 
 def _receipt(found: Any) -> Receipt | None:

@@ -1,7 +1,7 @@
 """What became of each open transaction, until it is final.
 
-A receipt of any attempt's hash decides, never the answer to sending. Final is what lies under the network's `finalized` block (or N
-confirmations from the config), with the block's hash looked at again.
+A receipt of any attempt's hash decides, never the answer to sending. Final is what lies under the network's `finalized` block (on one
+that has no such tag, N confirmations from the config), with the block's hash looked at again.
 """
 
 from dataclasses import dataclass, field
@@ -55,16 +55,27 @@ def look(box: Box, signer: str | None = None) -> View:
     latest = box.network.block("latest")
     if latest is None:
         raise NoAnswer("the node has no latest block")
-    finalized = box.network.block("finalized")
-    by_count = max(0, latest.number - box.config.network.confirmations)
     return View(
         box=box,
         signer=signer,
         latest=latest,
-        final=finalized.number if finalized is not None else by_count,
+        final=_final(box, latest),
         spent=box.network.nonce(signer),
         paused=pause.paused(box),
     )
+
+
+def _final(box: Box, latest: Block) -> int:
+    """The newest block that nothing takes back. Blocks are counted only on a network that never named one: a node that was just started
+    names none for a while, and what it would count as final a reorganisation may still take away. Raises NoAnswer."""
+    names_it = f"finalized#{box.config.network.chain_id}"
+    if box.state.read(names_it, bool):
+        return box.network.finalized().number
+    finalized = box.network.block("finalized")
+    if finalized is None:
+        return max(0, latest.number - box.config.network.confirmations)
+    box.state.write(names_it, True)
+    return finalized.number
 
 
 def follow(box: Box, view: View | None = None) -> int:
