@@ -95,6 +95,8 @@ class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_on
     """Every member's item names this transaction; until then a restart finishes the claims before anything else."""
     spent_since: int | None = None
     """Milliseconds: since when its nonce is seen spent while no receipt of ours is. Usually a node that lags."""
+    at_cap_since: int | None = None
+    """Milliseconds: since when it offers all that the config allows, that is enough for the base fee, and it is not mined."""
     changes: tuple[Change, ...] = ()
     version: int = 1
 

@@ -22,7 +22,9 @@ BUMP_MS = 30_000
 TOO_CHEAP_MS = 5_000
 """Between two raises while the base fee is above what the last attempt offers: it cannot get in as it is."""
 FILL_AFTER_ATTEMPTS = 8
-"""A lowest nonce that eight ever dearer attempts did not bring through is filled with a no-op, and its batch queued again."""
+"""A lowest nonce that eight ever dearer attempts did not bring through is filled with a no-op, and its batch queued again;"""
+FILL_AT_CAP_MS = FILL_AFTER_ATTEMPTS * BUMP_MS
+"""where the config's cap allows no eight, once the last has waited as long as eight would have taken."""
 
 
 @dataclass
@@ -182,10 +184,24 @@ def _pushed(view: View, transaction: Transaction, is_lowest: bool) -> Transactio
     waited = box.now() - last.at
     too_cheap = view.latest.base_fee > last.max_fee
     if is_lowest and waited >= (TOO_CHEAP_MS if too_cheap else BUMP_MS):
-        return send.bump(box, transaction, noop=not too_cheap and len(transaction.attempts) >= FILL_AFTER_ATTEMPTS)
+        transaction = _at_cap(box, transaction, too_cheap)
+        return send.bump(box, transaction, noop=not too_cheap and _is_stuck(box, transaction))
     if waited >= REBROADCAST_MS or transaction.state == "pending":
         return send.again(box, transaction)
     return transaction
+
+
+def _at_cap(box: Box, transaction: Transaction, too_cheap: bool) -> Transaction:
+    """Noted from when on it could have been mined: while the base fee is above the cap a no-op would not get in either."""
+    is_at_cap = not too_cheap and not send.has_room(box, transaction)
+    if is_at_cap == (transaction.at_cap_since is not None):
+        return transaction
+    return box.transactions.update(replace(transaction, at_cap_since=box.now() if is_at_cap else None))
+
+
+def _is_stuck(box: Box, transaction: Transaction) -> bool:
+    waited = box.now() - (transaction.at_cap_since or box.now())
+    return len(transaction.attempts) >= FILL_AFTER_ATTEMPTS or waited >= FILL_AT_CAP_MS
 
 
 def _pushed_unsigned(box: Box, transaction: Transaction) -> Transaction:

@@ -185,6 +185,34 @@ def test_fees_stop_at_the_configs_cap_and_go_on_when_the_network_calms_down(grou
     assert not any(attempt.noop for attempt in open_one.attempts)
     rpc.call(ground.node_url, "anvil_setNextBlockBaseFeePerGas", hex(10**9))
     recovered(ground, "fee cap")
+    assert ground.nonces_spent() == 1, "it went in as it was: what is only too dear is not given up"
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["nodes-hold-it", "nodes-refuse-it"])
+def test_at_the_cap_a_nonce_that_nothing_brings_through_is_filled_too(
+    grounds: Callable[..., Ground], held: bool
+) -> None:
+    """The no-op has to offer more than what it replaces: the batch leaves it that much below the cap."""
+    ground = grounds(maxFeeGwei=5)
+    ground.sell(4)
+    if not held:
+        ground.proxy.fault("refused", times=1_000, say="this node does not take it")
+    ground.turn()
+    for _ in range(20):
+        ground.box.offset += 31_000
+        confirm(ground.box)
+    (stuck,) = ground.box.transactions.open(ground.key.address)
+    *batches, fill = stuck.attempts
+    assert fill.noop
+    assert fill.max_fee <= 5 * 10**9
+    assert not any(attempt.noop for attempt in batches)
+    assert len(batches) < 8, "the cap came before the eighth attempt"
+    assert fill.max_fee * 10 >= batches[-1].max_fee * 11
+    assert fill.priority_fee * 10 >= batches[-1].priority_fee * 11
+    ground.proxy.heal()
+    recovered(ground, "filled at the cap")
+    assert ground.proxy.refused_replacements == 0
+    assert ground.nonces_spent() == 2
 
 
 def test_a_dropped_middle_transaction_is_sent_again(grounds: Callable[..., Ground]) -> None:
