@@ -8,14 +8,11 @@ the claims of all that was reserved by the old ones are finished: what then stan
 from msgspec.structs import replace
 
 from chalicelib.adapters.network import NoAnswer, RpcError
-from chalicelib.adapters.stores.state import LANES
+from chalicelib.adapters.stores.state import LANES, SIGNERS
 from chalicelib.bootstrap import Box
 from chalicelib.domain.lanes import Lanes
 from chalicelib.services import claim, pause
 from chalicelib.services.crashpoint import reached
-
-SIGNERS = "signers"
-"""Addresses in the order in which the box began to sign with them."""
 
 
 def lanes(box: Box) -> list[Box]:

@@ -8,6 +8,7 @@ Each step is safe to repeat after a crash at any point:
     4 send     a time-out means "maybe sent"         the same bytes are sent again
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from chalicelib.adapters.network import NoAnswer
+from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.transaction import Cargo, Change, Transaction
@@ -25,6 +27,7 @@ from chalicelib.services.draft import Draft
 from chalicelib.services.follow import BUMP_MS, follow, look
 from chalicelib.services.turn import Turn, in_turn
 
+log = logging.getLogger(__name__)
 MAX_IN_FLIGHT = 16
 """Transactions not yet mined: nodes keep some 16 to 64 of one account."""
 LINGER_MS = 2_000
@@ -54,10 +57,21 @@ def send_now(box: Box) -> int:
 def _each_lane(box: Box, work: Callable[[Box], int]) -> int:
     """Side by side, in any order: two processes that begin at once soon work on different ones."""
     found = lanes.lanes(box)
+    if not found or not _knows_all(box):
+        return 0
     if len(found) < 2:
         return sum(map(work, found))
     with ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane") as pool:
         return sum(pool.map(work, random.sample(found, len(found))))
+
+
+def _knows_all(box: Box) -> bool:
+    """Whether nothing stands on the network that the table forgot: recording what it says is new would record that twice."""
+    try:
+        return adopt.all_known(box)
+    except (NoAnswer, Stale) as cause:
+        log.warning("nothing is sent this turn: %s: %s", type(cause).__name__, cause)
+        return False
 
 
 def _sent_and_lingered(box: Box) -> int:
@@ -136,7 +150,8 @@ def _align_nonce(box: Box, begun: Sequence[Transaction]) -> None:
     if counted is None:
         box.state.start_nonce(address, spent)
         return
-    adopt.unknown(box, _last_known_block(box, counted))
+    if not adopt.all_known(box):
+        raise OutOfStep(f"what was recorded with the nonces {counted} to {spent - 1} is not all looked at")
     box.state.skip_nonces(address, counted, spent)
 
 
@@ -167,11 +182,6 @@ def _left_out(box: Box, nonce: int) -> Transaction:
     )
     box.transactions.create(made, Cargo(calldata=""))
     return made
-
-
-def _last_known_block(box: Box, counted: int) -> int:
-    before = box.transactions.get(box.signer.address, counted - 1)
-    return before.mined.block_number if before is not None and before.mined is not None else 0
 
 
 def carry(box: Box, holder: str, work: Draft, gas: int, known: Mapping[str, Conversion] | None = None) -> None:

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 LANES = "lanes"
 """Which keys share the outbox."""
+SIGNERS = "signers"
+"""Addresses of every key that the box ever signed with, in the order in which it began to."""
 
 
 def signer_state(signer: str) -> str:

@@ -9,7 +9,7 @@ import base64
 import random
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from chalicelib.domain.transaction import Cargo, Transaction
 
 MAX_CONFLICTS = 8
 CONFLICT_SECONDS = 0.1
+NEWEST_AT_ONCE = 50
 """Reservations of different keys meet at the one item that says how the outbox is shared; those that do try again within this."""
 
 
@@ -104,6 +105,13 @@ class TransactionStore:
                 raise Stale(f"{transaction.signer}/{transaction.nonce}") from None
             raise
         return changed
+
+    def newest(self, signer: str, limit: int) -> Iterator[Transaction]:
+        """The signer's transactions from the highest nonce down, at most so many."""
+        rows = Transactions.query(
+            signer, scan_index_forward=False, consistent_read=True, limit=limit, page_size=min(limit, NEWEST_AT_ONCE)
+        )
+        yield from map(_transaction, rows)
 
     def open(self, signer: str) -> list[Transaction]:
         """Every transaction of the signer that is not settled, by nonce. All below the signer's `settledBelow` are."""
