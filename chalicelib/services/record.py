@@ -20,7 +20,7 @@ from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.transaction import Cargo, Change, Transaction
-from chalicelib.services import adopt, claim, lanes, pause, send
+from chalicelib.services import adopt, claim, lanes, pause, reclaim, send
 from chalicelib.services.crashpoint import reached
 from chalicelib.services.cut import Waiting
 from chalicelib.services.draft import Draft
@@ -66,8 +66,9 @@ def _each_lane(box: Box, work: Callable[[Box], int]) -> int:
 
 
 def _knows_all(box: Box) -> bool:
-    """Whether nothing stands on the network that the table forgot: recording what it says is new would record that twice."""
+    """Whether nothing stands on the network that the tables forgot: recording what they say is new would record that twice."""
     try:
+        reclaim.forgotten(box)
         return adopt.all_known(box)
     except (NoAnswer, Stale) as cause:
         log.warning("nothing is sent this turn: %s: %s", type(cause).__name__, cause)

@@ -73,7 +73,7 @@ def _attempted(box: Box, transaction: Transaction, *, noop: bool, calldata: str 
 
 
 def _fees(box: Box, transaction: Transaction, limit: int) -> tuple[int, int]:
-    """(max fee, priority fee) in wei per gas, up to `limit`: room for a doubled base fee, and enough over the last attempt to replace it."""
+    """(max fee, priority fee) in wei per gas, up to `limit`: room for a doubled base fee, and enough to replace the last attempt."""
     latest = box.network.block("latest")
     priority_fee = box.network.priority_fee()
     max_fee = 2 * (latest.base_fee if latest else GWEI) + priority_fee

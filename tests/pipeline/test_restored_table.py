@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import pytest
 
 from chalicelib.services.confirm import confirm
+from chalicelib.services.validate import Correction, correct
 from tests.rig.ground import Ground
 
 
@@ -103,7 +105,7 @@ def test_a_box_that_knows_all_reads_no_logs(grounds: Callable[..., Ground]) -> N
 
 
 def test_a_batch_the_contract_holds_already_is_adopted_too(ground: Ground) -> None:
-    """The counter is right, the members are not: the contract's own guard is what tells."""
+    """Nothing came in since: it would be recorded just as it was."""
     ground.sell(6)
     kept = backup(ground)
     ground.settle()
@@ -112,3 +114,46 @@ def test_a_batch_the_contract_holds_already_is_adopted_too(ground: Ground) -> No
     ground.settle()
     ground.assert_recorded_once()
     assert ground.nonces_spent() == 1
+
+
+@pytest.mark.parametrize("is_rotated", [False, True], ids=["same-key", "new-key"])
+def test_conversions_restored_alone_are_claimed_by_the_transactions_that_carry_them(
+    grounds: Callable[..., Ground], is_rotated: bool
+) -> None:
+    """The counters are right, the transactions are all known, and with one more sale no batch is like one that was."""
+    ground = grounds(batch_size=4)
+    ground.sell(4)
+    ground.settle()
+    sales = ground.sell(10)
+    kept = backup(ground)
+    ground.settle()
+    correct(ground.box, sales[0], Correction(status="rejected", reason="returned"), "server")
+    ground.settle()
+    restore(ground, {name: items for name, items in kept.items() if name.endswith("-conversions")})
+    if is_rotated:
+        ground.replace_key()
+    ground.sell(1)
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_claims_are_found_missing_below_one_that_came_to_nothing(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(batch_size=4)
+    ground.sell(6)
+    kept = backup(ground)
+    ground.settle()
+    ground.sell(4)
+    ground.proxy.fault("unanswered", times=1)
+    ground.turn()
+    ground.spend_nonce_outside()
+    ground.mine(3)
+    for _ in range(3):
+        ground.box.offset += 61_000
+        confirm(ground.box)
+    restore(ground, {name: items for name, items in kept.items() if name.endswith("-conversions")})
+    ground.sold = dict(list(ground.sold.items())[:6])
+    ground.sell(1)
+    ground.settle()
+    found = ground.conversions()
+    assert len({entry.commitment for entry in ground.on_chain()}) == len(ground.on_chain())
+    assert all(len(c.entries) == 1 for c in found)

@@ -50,6 +50,16 @@ class StateStore:
         item = read(State, signer_state(signer))
         return None if item is None or item.next_nonce is None else int(item.next_nonce)
 
+    def carrying(self, signer: str) -> int | None:
+        """The nonce of the signer's newest transaction that carries conversions; None where it was never noted."""
+        item = read(State, signer_state(signer))
+        return None if item is None or item.carrying is None else int(item.carrying)
+
+    def carry(self, signer: str, before: int | None, nonce: int) -> bool:
+        """Note that none above this nonce carries a conversion that is still there. False where one was reserved since `before` was read."""
+        nobody_reserved_since = State.carrying.does_not_exist() if before is None else State.carrying == before
+        return self._update_if(signer_state(signer), [State.carrying.set(nonce)], nobody_reserved_since)
+
     def start_nonce(self, signer: str, nonce: int) -> None:
         """Set the counter where it was never set: a fresh key starts at what the network says."""
         never_counted = State.next_nonce.does_not_exist()

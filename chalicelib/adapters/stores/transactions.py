@@ -10,6 +10,7 @@ import random
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -75,7 +76,7 @@ class TransactionStore:
             write.condition_check(State, LANES, condition=lanes_are_as_cut)
             write.update(
                 State(signer_state(transaction.signer)),
-                actions=[State.next_nonce.set(transaction.nonce + 1)],
+                actions=[State.next_nonce.set(transaction.nonce + 1), *_carrying(transaction, cargo)],
                 condition=lease_is_ours & nonce_is_next,
             )
             write.save(_transaction_item(transaction), condition=nonce_is_free)
@@ -119,6 +120,11 @@ class TransactionStore:
         floor = int(state.settled_below) if state is not None and state.settled_below is not None else 0
         rows = Transactions.query(signer, Transactions.nonce >= floor, consistent_read=True)
         return [found for found in map(_transaction, rows) if found.open]
+
+
+def _carrying(transaction: Transaction, cargo: Cargo) -> list[Any]:
+    """Where to look whether the conversions know of what carries them."""
+    return [State.carrying.set(transaction.nonce)] if cargo.members else []
 
 
 def _conflicted(error: TransactWriteError) -> bool:
