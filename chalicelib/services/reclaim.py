@@ -11,18 +11,16 @@ from chalicelib.adapters.stores.state import SIGNERS
 from chalicelib.bootstrap import Box
 from chalicelib.domain.transaction import Transaction
 from chalicelib.services import claim
-from chalicelib.services.crashpoint import reached
 
 DEAD = ("failed", "replaced")
 
 
 def forgotten(box: Box) -> None:
-    """Claim again what the conversions forgot, the oldest first. Three reads a key where they forgot nothing. Raises Stale."""
+    """Claim again what the conversions forgot, the oldest first; where they forgot nothing, some reads a key. Raises Stale."""
     for address in box.state.read(SIGNERS, list[str]) or []:
         for transaction in reversed(list(_forgotten(box, address))):
             # Stored as unclaimed first: whatever comes in between, the next look does not take it for one that stands.
             unclaimed = box.transactions.update(replace(transaction, claimed=False))
-            reached("before-reclaim")
             claim.finish(box, unclaimed)
 
 

@@ -56,7 +56,7 @@ class StateStore:
         return None if item is None or item.carrying is None else int(item.carrying)
 
     def carry(self, signer: str, before: int | None, nonce: int) -> bool:
-        """Note that none above this nonce carries a conversion that is still there. False where one was reserved since `before` was read."""
+        """Note that none above this nonce carries a conversion that is still there. False where one was reserved since."""
         nobody_reserved_since = State.carrying.does_not_exist() if before is None else State.carrying == before
         return self._update_if(signer_state(signer), [State.carrying.set(nonce)], nobody_reserved_since)
 
