@@ -27,7 +27,7 @@ from chalicelib.domain.transaction import Cargo, Transaction
 
 MAX_CONFLICTS = 8
 CONFLICT_SECONDS = 0.1
-NEWEST_AT_ONCE = 50
+NEWEST_AT_ONCE = 10
 """Reservations of different keys meet at the one item that says how the outbox is shared; those that do try again within this."""
 
 
