@@ -4,7 +4,7 @@ Only the signer's and the confirmer's functions import this: web3 takes a second
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
@@ -94,8 +94,9 @@ class Network:
         self._chain_id = chain_id
         self._trusted: set[HTTPProvider] = set()
 
-    def request(self, method: str, *params: Any, read: Callable[[Any], T]) -> T:
-        """What `read` makes of the result of one call. Raises RpcError when a node says no, NoAnswer when none can be understood."""
+    def request(self, method: str, *params: Any, read: Callable[[Any], T], passing_refusals: bool = False) -> T:
+        """What `read` makes of the result of one call. Raises RpcError when a node says no - with `passing_refusals` the next is asked
+        instead -, NoAnswer when none can be understood."""
         failures = []
         for provider in list(self._providers):
             try:
@@ -105,8 +106,8 @@ class Network:
             except (requests.RequestException, Misunderstood, ValueError, TypeError, KeyError, AttributeError) as fault:
                 failures.append(type(fault).__name__)
                 continue
-            if error and _is_overload(error):
-                failures.append("overloaded")
+            if error and (passing_refusals or _is_overload(error)):
+                failures.append("refused" if passing_refusals else "overloaded")
                 continue
             self._prefer(provider)
             if error:
@@ -144,6 +145,11 @@ class Network:
         except RpcError:
             return None
 
+    def finalized(self) -> Block:
+        """On a network that has a `finalized` tag. A node that names none - just started, or too old for it - is passed over.
+        Raises NoAnswer where all are."""
+        return self.request("eth_getBlockByNumber", "finalized", False, read=_present_block, passing_refusals=True)
+
     def nonce(self, address: str, at: int | Literal["latest", "pending"] = "latest") -> int:
         return self.request("eth_getTransactionCount", address, hex(at) if isinstance(at, int) else at, read=_number)
 
@@ -175,25 +181,21 @@ class Network:
     def transaction(self, transaction_hash: str) -> Sent | None:
         return self.request("eth_getTransactionByHash", transaction_hash, read=_sent)
 
-    def logs(self, contract: str, topics: Sequence[str], since_block: int) -> list[dict[str, Any]]:
-        """Every log with these topics from a block to the head, asked for in ranges that nodes allow."""
-        head = self.request("eth_blockNumber", read=_number)
-        found: list[dict[str, Any]] = []
-        for start in range(since_block, head + 1, LOG_BLOCKS):
-            asked = {
-                "address": contract,
-                "topics": list(topics),
-                "fromBlock": hex(start),
-                "toBlock": hex(min(head, start + LOG_BLOCKS - 1)),
-            }
-            found += self.request("eth_getLogs", asked, read=list)
-        return found
+    def logs(
+        self, contract: str, topics: Sequence[str], since_block: int, to_block: int
+    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """Every log with these topics in these blocks, by ranges that nodes allow, each with its last block."""
+        for start in range(since_block, to_block + 1, LOG_BLOCKS):
+            end = min(to_block, start + LOG_BLOCKS - 1)
+            asked = {"address": contract, "topics": list(topics), "fromBlock": hex(start), "toBlock": hex(end)}
+            yield end, self.request("eth_getLogs", asked, read=list)
 
-    def call(self, to: str, data: bytes, sender: str | None = None) -> bytes:
-        """A view, or a dry run of a call. Raises Reverted with the contract's own error."""
+    def call(self, to: str, data: bytes, sender: str | None = None, at: int | Literal["latest"] = "latest") -> bytes:
+        """A view, or a dry run of a call, on the state of a block. Raises Reverted with the contract's own error."""
         message = {"to": to, "data": "0x" + data.hex(), **({"from": sender} if sender else {})}
         try:
-            return self.request("eth_call", message, "latest", read=lambda result: bytes.fromhex(result[2:]))
+            block = hex(at) if isinstance(at, int) else at
+            return self.request("eth_call", message, block, read=lambda result: bytes.fromhex(result[2:]))
         except RpcError as error:
             raise _as_reverted(error) from None
 
@@ -245,6 +247,13 @@ def _block(found: Any) -> Block | None:
         time=int(found["timestamp"], 16),
         base_fee=int(found.get("baseFeePerGas") or "0x0", 16),
     )
+
+
+def _present_block(found: Any) -> Block:
+    block = _block(found)
+    if block is None:
+        raise Misunderstood("no block")
+    return block
 
 
 def _receipt(found: Any) -> Receipt | None:

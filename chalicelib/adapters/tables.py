@@ -153,6 +153,7 @@ class State(Model):
     name = UnicodeAttribute(hash_key=True)
     body = UnicodeAttribute(null=True)
     next_nonce = NumberAttribute(attr_name="nextNonce", null=True)
+    carrying = NumberAttribute(null=True)
     lease_holder = UnicodeAttribute(attr_name="leaseHolder", null=True)
     lease_until = NumberAttribute(attr_name="leaseUntil", null=True)
     settled_below = NumberAttribute(attr_name="settledBelow", null=True)

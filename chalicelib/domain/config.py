@@ -114,7 +114,7 @@ class Network(Strict, frozen=True):
     """or when it has this many entries."""
     anchor_minutes: Annotated[int, Meta(ge=1, le=1440)] = 60
     max_fee_gwei: Annotated[int, Meta(ge=1, le=100_000)] = 200
-    """Fees are never bumped past this."""
+    """Fees are never bumped past this. Work is offered up to 12 % below it: what is left is for a no-op that has to take a stuck nonce."""
 
 
 class Signer(Strict, frozen=True):

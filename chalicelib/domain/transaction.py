@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from chalicelib.domain.conversion import Entry
 
 State = Literal["pending", "sent", "mined", "confirmed", "failed", "replaced"]
-Kind = Literal["record", "supersede", "amend", "decide", "anchor"]
+Kind = Literal["record", "supersede", "amend", "decide", "anchor", "fill"]
+"""`fill` carries nothing: it takes a nonce that was left out below others."""
 
 SETTLED: tuple[State, ...] = ("confirmed", "failed", "replaced")
 """States that nothing changes any more."""
@@ -94,6 +95,8 @@ class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_on
     """Every member's item names this transaction; until then a restart finishes the claims before anything else."""
     spent_since: int | None = None
     """Milliseconds: since when its nonce is seen spent while no receipt of ours is. Usually a node that lags."""
+    at_cap_since: int | None = None
+    """Milliseconds: since when it offers all that the config allows, that is enough for the base fee, and it is not mined."""
     changes: tuple[Change, ...] = ()
     version: int = 1
 

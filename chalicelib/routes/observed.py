@@ -91,10 +91,13 @@ def _schedule(event: Any, get_response: Callable[[Any], Any]) -> Any:
 
 
 def seen(report: dict[str, Any], now: int) -> dict[str, float]:
-    """The confirmer's report as metrics. `now` in milliseconds. An old report counts as what it is: nothing was seen since."""
-    oldest = report.get("oldestUnsent")
+    """The confirmer's report as metrics. `now` in milliseconds. An old report counts as what it is: nothing was seen since.
+
+    What was sent and is in no block waits like what was not sent, and one alarm is about both.
+    """
+    waiting = [int(report[name]) for name in ("oldestUnsent", "oldestInFlight") if report.get(name)]
     return {
-        "OldestUnsentSeconds": max(0, now - int(oldest)) // 1000 if oldest else 0,
+        "OldestUnsentSeconds": max(0, now - min(waiting, default=now)) // 1000,
         "SignerBalanceGwei": int(report["balance"]) // GWEI,
         "InFlight": int(report["inFlight"]),
         "Paused": 1 if report.get("paused") else 0,

@@ -46,6 +46,15 @@ def finish(
     return box.transactions.update(replace(transaction, claimed=True))
 
 
+def stands(box: Box, transaction: Transaction, cargo: Cargo) -> bool | None:
+    """Whether one of the members, the last that is there, says what finishing the claims made it say; None where none is there."""
+    key = (transaction.signer, transaction.nonce)
+    owned = dict(_by_conversion(cargo.members))
+    last = next(reversed(owned))
+    held = box.conversions.get(last) or next(iter(box.conversions.many(owned).values()), None)
+    return None if held is None else _claimed(key, owned[held.conversion_id], held) is held
+
+
 def give_back(box: Box, transaction: Transaction, why: str) -> None:
     """The transaction will never do its work: each member is as it was before, and in the outbox again."""
     cargo = box.transactions.cargo(transaction.signer, transaction.nonce)
@@ -98,7 +107,7 @@ def _claimed(key: tuple[str, int], members: list[Member], held: Conversion) -> C
     for member in members:
         if member.number == len(entries):
             entries.append(member.entry)
-        elif member.before is not None and entries[member.number] == member.before:
+        elif member.number < len(entries) and entries[member.number] == member.before:
             entries[member.number] = member.entry
     if tuple(entries) == held.entries:
         return held

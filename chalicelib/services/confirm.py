@@ -50,6 +50,7 @@ def _report_is_old(box: Box) -> bool:
 
 def _write_report(box: Box) -> None:
     waiting = box.conversions.outbox(limit=1)
+    under_way = [found for signer in box.signers for found in box.transactions.open(signer.address)]
     try:
         view = look(box)
         balances = [box.network.balance(signer.address) for signer in box.signers]
@@ -64,9 +65,10 @@ def _write_report(box: Box) -> None:
             head=view.latest.number,
             final=max(view.final, kept.final if kept else 0),
             balance=str(min(balances)),
-            in_flight=sum(len(box.transactions.open(signer.address)) for signer in box.signers),
+            in_flight=len(under_way),
             paused=_paused(box),
             oldest_unsent=waiting[0][0] if waiting else None,
+            oldest_in_flight=min((found.changes[-1].at for found in under_way if found.waits), default=None),
             differences=len(compare.differences(box)),
         ),
     )

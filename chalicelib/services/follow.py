@@ -1,7 +1,7 @@
 """What became of each open transaction, until it is final.
 
-A receipt of any attempt's hash decides, never the answer to sending. Final is what lies under the network's `finalized` block (or N
-confirmations from the config), with the block's hash looked at again.
+A receipt of any attempt's hash decides, never the answer to sending. Final is what lies under the network's `finalized` block (on one
+that has no such tag, N confirmations from the config), with the block's hash looked at again.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,9 @@ BUMP_MS = 30_000
 TOO_CHEAP_MS = 5_000
 """Between two raises while the base fee is above what the last attempt offers: it cannot get in as it is."""
 FILL_AFTER_ATTEMPTS = 8
-"""A lowest nonce that eight ever dearer attempts did not bring through is filled with a no-op, and its batch queued again."""
+"""A lowest nonce that eight ever dearer attempts did not bring through is filled with a no-op, and its batch queued again;"""
+FILL_AT_CAP_MS = FILL_AFTER_ATTEMPTS * BUMP_MS
+"""where the config's cap allows no eight, once the last has waited as long as eight would have taken."""
 
 
 @dataclass
@@ -55,16 +57,27 @@ def look(box: Box, signer: str | None = None) -> View:
     latest = box.network.block("latest")
     if latest is None:
         raise NoAnswer("the node has no latest block")
-    finalized = box.network.block("finalized")
-    by_count = max(0, latest.number - box.config.network.confirmations)
     return View(
         box=box,
         signer=signer,
         latest=latest,
-        final=finalized.number if finalized is not None else by_count,
+        final=_final(box, latest),
         spent=box.network.nonce(signer),
         paused=pause.paused(box),
     )
+
+
+def _final(box: Box, latest: Block) -> int:
+    """The newest block that nothing takes back. Blocks are counted only on a network that never named one: a node that was just started
+    names none for a while, and what it would count as final a reorganisation may still take away. Raises NoAnswer."""
+    names_it = f"finalized#{box.config.network.chain_id}"
+    if box.state.read(names_it, bool):
+        return box.network.finalized().number
+    finalized = box.network.block("finalized")
+    if finalized is None:
+        return max(0, latest.number - box.config.network.confirmations)
+    box.state.write(names_it, True)
+    return finalized.number
 
 
 def follow(box: Box, view: View | None = None) -> int:
@@ -171,10 +184,24 @@ def _pushed(view: View, transaction: Transaction, is_lowest: bool) -> Transactio
     waited = box.now() - last.at
     too_cheap = view.latest.base_fee > last.max_fee
     if is_lowest and waited >= (TOO_CHEAP_MS if too_cheap else BUMP_MS):
-        return send.bump(box, transaction, noop=not too_cheap and len(transaction.attempts) >= FILL_AFTER_ATTEMPTS)
+        transaction = _at_cap(box, transaction, too_cheap)
+        return send.bump(box, transaction, noop=not too_cheap and _is_stuck(box, transaction))
     if waited >= REBROADCAST_MS or transaction.state == "pending":
         return send.again(box, transaction)
     return transaction
+
+
+def _at_cap(box: Box, transaction: Transaction, too_cheap: bool) -> Transaction:
+    """Noted from when on it could have been mined: while the base fee is above the cap a no-op would not get in either."""
+    is_at_cap = not too_cheap and not send.has_room(box, transaction)
+    if is_at_cap == (transaction.at_cap_since is not None):
+        return transaction
+    return box.transactions.update(replace(transaction, at_cap_since=box.now() if is_at_cap else None))
+
+
+def _is_stuck(box: Box, transaction: Transaction) -> bool:
+    waited = box.now() - (transaction.at_cap_since or box.now())
+    return len(transaction.attempts) >= FILL_AFTER_ATTEMPTS or waited >= FILL_AT_CAP_MS
 
 
 def _pushed_unsigned(box: Box, transaction: Transaction) -> Transaction:

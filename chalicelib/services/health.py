@@ -8,6 +8,8 @@ from chalicelib.domain.payload import rfc3339
 from chalicelib.settings import VERSION
 
 STALE_MS = 5 * 60_000
+STUCK_MS = 15 * 60_000
+"""A transaction that waits this long for a block, with higher fees each half minute, waits for something else."""
 
 
 def health(box: Box) -> tuple[bool, dict[str, Any]]:
@@ -25,7 +27,10 @@ def health(box: Box) -> tuple[bool, dict[str, Any]]:
     if report is None:
         return True, {**shown, "status": "starting", "network": None}
     age = box.now() - int(report["at"])
-    healthy = age < STALE_MS and report["rpc"] == "ok" and not report["paused"] and not report.get("differences")
+    moves = box.now() - (report.get("oldestInFlight") or box.now()) < STUCK_MS
+    healthy = (
+        age < STALE_MS and report["rpc"] == "ok" and not report["paused"] and not report.get("differences") and moves
+    )
     shown["network"] = {
         "rpc": report["rpc"],
         "head": report["head"],
@@ -34,6 +39,7 @@ def health(box: Box) -> tuple[bool, dict[str, Any]]:
         "inFlight": report["inFlight"],
         "paused": report["paused"],
         "oldestUnsent": rfc3339(report["oldestUnsent"]),
+        "oldestInFlight": rfc3339(report.get("oldestInFlight")),
         "commissionDifferences": report.get("differences", 0),
         "ageSeconds": age // 1000,
     }

@@ -8,8 +8,9 @@ REPORT = "network-report"
 class Report(Struct, rename="camel", kw_only=True):
     """For /v1/status: times in milliseconds, balance in wei.
 
-    `final` is the newest block ever seen final. `balance` is that of the poorest key, `inFlight` counts those of all keys; `differences`
-    counts the conversions whose commission the contract computed otherwise than the box.
+    `final` is the newest block ever seen final. `balance` is that of the poorest key, `inFlight` counts those of all keys, and
+    `oldestInFlight` is since when the one that waits longest for a block does; `differences` counts the conversions whose commission the
+    contract computed otherwise than the box.
     """
 
     at: int
@@ -19,5 +20,6 @@ class Report(Struct, rename="camel", kw_only=True):
     in_flight: int
     paused: str | None
     oldest_unsent: int | None
+    oldest_in_flight: int | None = None
     differences: int = 0
     rpc: str = "ok"

@@ -8,6 +8,7 @@ Each step is safe to repeat after a crash at any point:
     4 send     a time-out means "maybe sent"         the same bytes are sent again
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,16 +16,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from chalicelib.adapters.network import NoAnswer
+from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
-from chalicelib.domain.transaction import Change, Transaction
-from chalicelib.services import adopt, claim, lanes, pause, send
+from chalicelib.domain.transaction import Cargo, Change, Transaction
+from chalicelib.services import adopt, claim, lanes, pause, reclaim, send
 from chalicelib.services.crashpoint import reached
 from chalicelib.services.cut import Waiting
 from chalicelib.services.draft import Draft
 from chalicelib.services.follow import BUMP_MS, follow, look
 from chalicelib.services.turn import Turn, in_turn
 
+log = logging.getLogger(__name__)
 MAX_IN_FLIGHT = 16
 """Transactions not yet mined: nodes keep some 16 to 64 of one account."""
 LINGER_MS = 2_000
@@ -54,10 +57,22 @@ def send_now(box: Box) -> int:
 def _each_lane(box: Box, work: Callable[[Box], int]) -> int:
     """Side by side, in any order: two processes that begin at once soon work on different ones."""
     found = lanes.lanes(box)
+    if not found or not _knows_all(box):
+        return 0
     if len(found) < 2:
         return sum(map(work, found))
     with ThreadPoolExecutor(LANES_AT_ONCE, thread_name_prefix="lane") as pool:
         return sum(pool.map(work, random.sample(found, len(found))))
+
+
+def _knows_all(box: Box) -> bool:
+    """Whether nothing stands on the network that the tables forgot: recording what they say is new would record that twice."""
+    try:
+        reclaim.forgotten(box)
+        return adopt.all_known(box)
+    except (NoAnswer, Stale) as cause:
+        log.warning("nothing is sent this turn: %s: %s", type(cause).__name__, cause)
+        return False
 
 
 def _sent_and_lingered(box: Box) -> int:
@@ -116,34 +131,36 @@ def _send(box: Box, turn: Turn, waiting: Waiting, room: int) -> int:
 
 
 def _align_nonce(box: Box, begun: Sequence[Transaction]) -> None:
-    """Start a fresh key where the network says, and step over nonces spent from outside.
+    """Start a fresh key where the network says, step over nonces spent from outside, and fill those that were left out.
 
-    Only over those that are spent for good, and once what spent them is looked at: it may have been this box, before its table was
-    restored. A node that is ahead of the others, or lies, would otherwise make us leave a gap that nothing fills. Raises OutOfStep
-    until then.
+    A key starts, and steps, only over nonces that are spent for good, and once what spent them is looked at: it may have been this box,
+    before its table was restored. A node that is ahead of the others, or lies, would otherwise make us leave a gap. Raises OutOfStep
+    until then. Should all answers have been wrong together, the nonces that are missing below what was sent are filled.
     """
     address = box.signer.address
     counted = box.state.next_nonce(address)
-    if counted is None:
-        box.state.start_nonce(address, box.network.nonce(address))
-        return
     spent = box.network.nonce(address)
-    if counted >= spent:
-        for nonce in range(spent, min([transaction.nonce for transaction in begun], default=counted)):
+    if counted is not None and counted >= spent:
+        lowest = min([transaction.nonce for transaction in begun], default=counted)
+        for nonce in range(spent, min(lowest, spent + MAX_IN_FLIGHT)):
             _fill(box, nonce)
         return
     spent_for_good = box.network.nonce_spent_for_good(address, look(box).final)
     if spent_for_good is not None and spent_for_good < spent:
-        raise OutOfStep(f"the network has seen {spent} transactions of the signer, the box sent {counted}")
-    adopt.unknown(box, _last_known_block(box, counted))
+        raise OutOfStep(f"the network has seen {spent} transactions of the signer, the box sent {counted or 0}")
+    if counted is None:
+        box.state.start_nonce(address, spent)
+        return
+    if not adopt.all_known(box):
+        raise OutOfStep(f"what was recorded with the nonces {counted} to {spent - 1} is not all looked at")
     box.state.skip_nonces(address, counted, spent)
 
 
 def _fill(box: Box, nonce: int) -> None:
-    """The key came back, and had left before this nonce was signed: its batch went with another key, and whatever is sent after it waits
-    for it. A no-op takes it, again with higher fees each time until it is mined."""
-    left = box.transactions.get(box.signer.address, nonce)
-    if left is None or left.state != "replaced" or not all(attempt.noop for attempt in left.attempts):
+    """Whatever is sent after this nonce waits for it, and nothing takes it: the key had left before it was signed, came back, and its batch
+    had gone with another key; or the key was started above it. A no-op takes it, again with higher fees each time until it is mined."""
+    left = box.transactions.get(box.signer.address, nonce) or _left_out(box, nonce)
+    if left.state != "replaced" or not all(attempt.noop for attempt in left.attempts):
         return
     if pause.paused(box):
         return
@@ -153,9 +170,19 @@ def _fill(box: Box, nonce: int) -> None:
         send.bump(box, left, noop=True)
 
 
-def _last_known_block(box: Box, counted: int) -> int:
-    before = box.transactions.get(box.signer.address, counted - 1)
-    return before.mined.block_number if before is not None and before.mined is not None else 0
+def _left_out(box: Box, nonce: int) -> Transaction:
+    """A nonce that no transaction was ever given. Where a node that lags only made it look free, its no-op is refused and harms nothing."""
+    made = Transaction(
+        signer=box.signer.address,
+        nonce=nonce,
+        kind="fill",
+        gas=pause.USUAL_GAS,
+        state="replaced",
+        claimed=True,
+        changes=(Change("replaced", box.now(), "left out: a no-op takes its nonce"),),
+    )
+    box.transactions.create(made, Cargo(calldata=""))
+    return made
 
 
 def carry(box: Box, holder: str, work: Draft, gas: int, known: Mapping[str, Conversion] | None = None) -> None:

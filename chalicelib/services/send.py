@@ -21,10 +21,17 @@ def first(box: Box, transaction: Transaction, calldata: str | None = None, *, no
 
 
 def bump(box: Box, transaction: Transaction, *, noop: bool = False) -> Transaction:
-    """A further attempt with both fees raised. Where the config's cap leaves no room for that, the last bytes are sent again."""
-    if _bumped(transaction.attempts[-1].max_fee) > fee_cap(box):
-        return again(box, transaction)
-    return again(box, _attempted(box, transaction, noop=noop))
+    """A further attempt with both fees raised. Where the config's cap leaves no room for that, the last bytes are sent again - but a first
+    no-op goes out at the cap all the same: there may be nothing that it would have to outbid."""
+    replaces_work = noop and not transaction.attempts[-1].noop
+    if has_room(box, transaction, noop=noop) or replaces_work:
+        transaction = _attempted(box, transaction, noop=noop)
+    return again(box, transaction)
+
+
+def has_room(box: Box, transaction: Transaction, *, noop: bool = False) -> bool:
+    """Whether a further attempt may offer so much more than the last that nodes replace that one."""
+    return _bumped(transaction.attempts[-1].max_fee) <= _limit(box, noop=noop)
 
 
 def again(box: Box, transaction: Transaction) -> Transaction:
@@ -44,6 +51,12 @@ def fee_cap(box: Box) -> int:
     return box.config.network.max_fee_gwei * GWEI
 
 
+def _limit(box: Box, *, noop: bool) -> int:
+    """Wei per gas. Work stops one raise below the cap: a no-op that has to take its nonce must offer more than it, and may."""
+    cap = fee_cap(box)
+    return cap if noop else (cap - 1) * 100 // (100 + BUMP_PERCENT)
+
+
 def _said(outcome: Outcome) -> str:
     return "" if outcome == "accepted" else "no answer: may have arrived" if outcome == "unknown" else outcome
 
@@ -51,7 +64,7 @@ def _said(outcome: Outcome) -> str:
 def _attempted(box: Box, transaction: Transaction, *, noop: bool, calldata: str | None = None) -> Transaction:
     if calldata is None:
         calldata = box.transactions.cargo(transaction.signer, transaction.nonce).calldata
-    max_fee, priority_fee = _fees(box, transaction)
+    max_fee, priority_fee = _fees(box, transaction, _limit(box, noop=noop))
     signed = sign(box, transaction, calldata, max_fee, priority_fee, noop=noop)
     reached("before-store")
     stored = box.transactions.update(replace(transaction, attempts=(*transaction.attempts, signed)))
@@ -59,8 +72,8 @@ def _attempted(box: Box, transaction: Transaction, *, noop: bool, calldata: str 
     return stored
 
 
-def _fees(box: Box, transaction: Transaction) -> tuple[int, int]:
-    """(max fee, priority fee) in wei per gas: room for a doubled base fee, and enough over the last attempt to replace it."""
+def _fees(box: Box, transaction: Transaction, limit: int) -> tuple[int, int]:
+    """(max fee, priority fee) in wei per gas, up to `limit`: room for a doubled base fee, and enough to replace the last attempt."""
     latest = box.network.block("latest")
     priority_fee = box.network.priority_fee()
     max_fee = 2 * (latest.base_fee if latest else GWEI) + priority_fee
@@ -68,7 +81,7 @@ def _fees(box: Box, transaction: Transaction) -> tuple[int, int]:
         last = transaction.attempts[-1]
         max_fee = max(max_fee, _bumped(last.max_fee))
         priority_fee = max(priority_fee, _bumped(last.priority_fee))
-    max_fee = min(max_fee, fee_cap(box))
+    max_fee = min(max_fee, limit)
     return max_fee, min(priority_fee, max_fee)
 
 

@@ -12,7 +12,17 @@ from ops.boxes.opened import config_file, local_merchant, local_url
 from ops.boxes.output import WrongInput, explains_failures, json_option, rows, show
 from ops.boxes.project import Project
 
-FIELDS = ("status", "paused", "rpc", "oldestUnsent", "inFlight", "signerBalance", "configHash", "version")
+FIELDS = (
+    "status",
+    "paused",
+    "rpc",
+    "oldestUnsent",
+    "inFlight",
+    "oldestInFlight",
+    "signerBalance",
+    "configHash",
+    "version",
+)
 
 
 @click.command()

@@ -109,6 +109,7 @@ def test_every_alarm_on_our_own_metrics_is_about_one_that_is_emitted() -> None:
     report = {"oldestUnsent": 1_000, "balance": str(5 * 10**9), "inFlight": 2, "paused": None, "rpc": "ok"}
     emitted = seen(report, 61_000) | counted("/", "GET", 500)
     assert emitted["OldestUnsentSeconds"] == 60
+    assert seen({**report, "oldestUnsent": None, "oldestInFlight": 31_000}, 61_000)["OldestUnsentSeconds"] == 30
     assert emitted["SignerBalanceGwei"] == 5
     ours = [
         one["Properties"]

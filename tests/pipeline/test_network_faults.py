@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.adapters.network import Network, NoAnswer
+from chalicelib.domain.payload import rfc3339
 from chalicelib.services.confirm import confirm
+from chalicelib.services.health import STUCK_MS, health
 from ops.local import rpc
 from tests.rig.ground import Ground
 from tests.rig.proxy import Kind, Proxy
@@ -85,6 +87,45 @@ def test_a_node_that_says_a_higher_nonce_leaves_no_gap(ground: Ground) -> None:
     assert ground.nonces_spent() == 3
 
 
+def test_a_fresh_key_does_not_start_where_a_single_answer_says(ground: Ground) -> None:
+    ground.sell(4)
+    ground.proxy.fault("nonce_ahead", "eth_getTransactionCount")
+    assert ground.turn() == 0, "it waits until it knows who spent them"
+    recovered(ground, "a nonce three ahead on a key's first turn")
+    assert ground.nonces_spent() == 1
+
+
+def test_nonces_that_a_lying_node_made_it_leave_out_are_filled(ground: Ground) -> None:
+    """Every answer agreed, and all were wrong: three nonces are missing below the first batch."""
+    ground.sell(4)
+    ground.proxy.fault("nonce_ahead", "eth_getTransactionCount", times=1_000)
+    assert ground.turn() == 1
+    ground.proxy.heal()
+    assert ground.box.transactions.get(ground.key.address, 3) is not None
+    recovered(ground, "a batch above three nonces that nobody sent")
+    assert ground.nonces_spent() == 4
+    kept = [ground.box.transactions.get(ground.key.address, nonce) for nonce in range(3)]
+    assert all(found is not None and found.attempts[0].noop for found in kept)
+
+
+def test_the_status_says_that_a_transaction_does_not_move(ground: Ground) -> None:
+    ground.sell(4)
+    ground.turn()
+    confirm(ground.box)
+    _, shown = health(ground.box)
+    assert (shown["status"], shown["network"]["inFlight"]) == ("ok", 1)
+    sent_at = ground.box.transactions.open(ground.key.address)[0].changes[-1].at
+    ground.box.offset += STUCK_MS
+    confirm(ground.box)
+    _, shown = health(ground.box)
+    assert (shown["status"], shown["network"]["oldestInFlight"]) == ("degraded", rfc3339(sent_at))
+    ground.settle()
+    ground.box.offset += STUCK_MS
+    confirm(ground.box)
+    _, shown = health(ground.box)
+    assert (shown["status"], shown["network"]["oldestInFlight"]) == ("ok", None)
+
+
 def test_a_node_without_receipts_for_a_while_makes_nothing_lost(ground: Ground) -> None:
     """Its nonce is spent for good and its receipt is nowhere: it looks exactly like a key that was used from outside."""
     ground.sell(4)
@@ -144,6 +185,34 @@ def test_fees_stop_at_the_configs_cap_and_go_on_when_the_network_calms_down(grou
     assert not any(attempt.noop for attempt in open_one.attempts)
     rpc.call(ground.node_url, "anvil_setNextBlockBaseFeePerGas", hex(10**9))
     recovered(ground, "fee cap")
+    assert ground.nonces_spent() == 1, "it went in as it was: what is only too dear is not given up"
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["nodes-hold-it", "nodes-refuse-it"])
+def test_at_the_cap_a_nonce_that_nothing_brings_through_is_filled_too(
+    grounds: Callable[..., Ground], held: bool
+) -> None:
+    """The no-op has to offer more than what it replaces: the batch leaves it that much below the cap."""
+    ground = grounds(maxFeeGwei=5)
+    ground.sell(4)
+    if not held:
+        ground.proxy.fault("refused", times=1_000, say="this node does not take it")
+    ground.turn()
+    for _ in range(20):
+        ground.box.offset += 31_000
+        confirm(ground.box)
+    (stuck,) = ground.box.transactions.open(ground.key.address)
+    *batches, fill = stuck.attempts
+    assert fill.noop
+    assert fill.max_fee <= 5 * 10**9
+    assert not any(attempt.noop for attempt in batches)
+    assert len(batches) < 8, "the cap came before the eighth attempt"
+    assert fill.max_fee * 10 >= batches[-1].max_fee * 11
+    assert fill.priority_fee * 10 >= batches[-1].priority_fee * 11
+    ground.proxy.heal()
+    recovered(ground, "filled at the cap")
+    assert ground.proxy.refused_replacements == 0
+    assert ground.nonces_spent() == 2
 
 
 def test_a_dropped_middle_transaction_is_sent_again(grounds: Callable[..., Ground]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from chalicelib.adapters.network import Network
 from chalicelib.services.confirm import confirm
 from chalicelib.services.receipts import receipt
 from chalicelib.services.validate import Correction, correct
 from ops.local import rpc
 from tests.rig.ground import Ground
+from tests.rig.proxy import Kind, Proxy
 
 
 def reorganise(ground: Ground, depth: int, *, keep: bool) -> None:
@@ -60,6 +64,47 @@ def test_reorganised_again_and_again_it_is_still_recorded_once(ground: Ground) -
         ground.turn()
     ground.settle()
     ground.assert_recorded_once()
+
+
+@pytest.mark.parametrize("kind", ["refused", "null"])
+def test_a_node_that_knows_no_final_block_for_once_makes_nothing_final_early(
+    grounds: Callable[..., Ground], kind: Kind
+) -> None:
+    """As one that was just started anew. Counting blocks instead would call final what a reorganisation still takes away."""
+    ground = grounds(confirmations=1)
+    (sale,) = ground.sell(1)
+    ground.turn()
+    ground.mine(2)
+    ground.proxy.fault(kind, "eth_getBlockByNumber", times=2, say="finalized block not found", about="finalized")
+    confirm(ground.box)
+    assert not ground.proxy.left, "the fault was met"
+    assert not receipt(ground.box, sale)[1].get("final", False)
+    reorganise(ground, 2, keep=False)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert receipt(ground.box, sale)[1]["final"]
+
+
+def test_a_node_without_a_finalized_tag_is_passed_over_once_another_showed_one(ground: Ground) -> None:
+    ground.sell(1)
+    ground.turn()
+    ground.mine(4)
+    old = Proxy(ground.node_url)
+    old.fault("refused", "eth_getBlockByNumber", times=1_000, say="invalid block tag", about="finalized")
+    try:
+        ground.box.network = Network([old.url, ground.proxy.url], 31337)
+        ground.settle()
+    finally:
+        old.stop()
+    ground.assert_recorded_once()
+
+
+def test_a_network_that_never_showed_a_final_block_is_counted_on(ground: Ground) -> None:
+    ground.proxy.fault("null", "eth_getBlockByNumber", times=10_000, about="finalized")
+    sales = ground.sell(4)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert receipt(ground.box, sales[0])[1]["final"]
 
 
 def test_no_decision_is_built_on_what_may_still_be_taken_back(ground: Ground) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import pytest
 
 from chalicelib.services.confirm import confirm
+from chalicelib.services.validate import Correction, correct
 from tests.rig.ground import Ground
 
 
@@ -42,8 +44,69 @@ def test_what_was_recorded_after_the_backup_is_adopted(grounds: Callable[..., Gr
     ground.assert_recorded_once()
 
 
+def restored(ground: Ground) -> None:
+    """Everything comes back as it was before the last sales were recorded."""
+    ground.sell(4)
+    ground.settle()
+    ground.sell(10)
+    kept = backup(ground)
+    ground.settle()
+    restore(ground, kept)
+    ground.box = ground.new_box(ground.box.offset)
+
+
+def test_a_new_key_adopts_what_an_earlier_one_recorded(grounds: Callable[..., Ground]) -> None:
+    """Its own nonces tell it nothing, and with one more sale no batch is like one that was."""
+    ground = grounds(batch_size=4)
+    restored(ground)
+    ground.sell(1)
+    ground.replace_key()
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_several_keys_adopt_what_each_recorded(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(batch_size=4, keys=2)
+    restored(ground)
+    ground.sell(3)
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_nothing_is_recorded_before_what_is_unknown_is_final(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(batch_size=4)
+    ground.sell(6)
+    kept = backup(ground)
+    ground.turn()
+    ground.mine()
+    restore(ground, kept)
+    ground.box = ground.new_box(ground.box.offset)
+    ground.sell(1)
+    ground.replace_key()
+    recorded = len(ground.on_chain())
+    assert ground.turn() == 0
+    assert len(ground.on_chain()) == recorded == 6
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_a_box_that_knows_all_reads_no_logs(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(batch_size=2, keys=2)
+    for _ in range(3):
+        ground.sell(6)
+        ground.turn()
+        ground.mine()
+        confirm(ground.box)
+    ground.settle()
+    ground.replace_key()
+    ground.sell(3)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert not ground.proxy.seen["eth_getLogs"]
+
+
 def test_a_batch_the_contract_holds_already_is_adopted_too(ground: Ground) -> None:
-    """The counter is right, the members are not: the contract's own guard is what tells."""
+    """Nothing came in since: it would be recorded just as it was."""
     ground.sell(6)
     kept = backup(ground)
     ground.settle()
@@ -52,3 +115,46 @@ def test_a_batch_the_contract_holds_already_is_adopted_too(ground: Ground) -> No
     ground.settle()
     ground.assert_recorded_once()
     assert ground.nonces_spent() == 1
+
+
+@pytest.mark.parametrize("is_rotated", [False, True], ids=["same-key", "new-key"])
+def test_conversions_restored_alone_are_claimed_by_the_transactions_that_carry_them(
+    grounds: Callable[..., Ground], is_rotated: bool
+) -> None:
+    """The counters are right, the transactions are all known, and with one more sale no batch is like one that was."""
+    ground = grounds(batch_size=4)
+    ground.sell(4)
+    ground.settle()
+    sales = ground.sell(10)
+    kept = backup(ground)
+    ground.settle()
+    correct(ground.box, sales[0], Correction(status="rejected", reason="returned"), "server")
+    ground.settle()
+    restore(ground, {name: items for name, items in kept.items() if name.endswith("-conversions")})
+    if is_rotated:
+        ground.replace_key()
+    ground.sell(1)
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_claims_are_found_missing_below_one_that_came_to_nothing(grounds: Callable[..., Ground]) -> None:
+    ground = grounds(batch_size=4)
+    ground.sell(6)
+    kept = backup(ground)
+    ground.settle()
+    ground.sell(4)
+    ground.proxy.fault("unanswered", times=1)
+    ground.turn()
+    ground.spend_nonce_outside()
+    ground.mine(3)
+    for _ in range(3):
+        ground.box.offset += 61_000
+        confirm(ground.box)
+    restore(ground, {name: items for name, items in kept.items() if name.endswith("-conversions")})
+    ground.sold = dict(list(ground.sold.items())[:6])
+    ground.sell(1)
+    ground.settle()
+    found = ground.conversions()
+    assert len({entry.commitment for entry in ground.on_chain()}) == len(ground.on_chain())
+    assert all(len(c.entries) == 1 for c in found)

@@ -44,12 +44,14 @@ class _Server(ThreadingHTTPServer):
 
 @dataclass
 class Fault:
-    """`times` more calls of `method` ("" is any) meet it. `say` is the node's message for "refused"."""
+    """`times` more calls of `method` ("" is any) that have the parameter `about` ("" is any) meet it. `say` is the node's message for
+    "refused"."""
 
     kind: Kind
     method: str
     times: int
     say: str = ""
+    about: str = ""
 
 
 class Proxy:
@@ -86,9 +88,11 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def fault(self, kind: Kind, method: str = "eth_sendRawTransaction", times: int = 1, say: str = "") -> None:
+    def fault(
+        self, kind: Kind, method: str = "eth_sendRawTransaction", times: int = 1, say: str = "", about: str = ""
+    ) -> None:
         with self._lock:
-            self._faults.append(Fault(kind, method, times, say))
+            self._faults.append(Fault(kind, method, times, say, about))
 
     def heal(self) -> None:
         with self._lock:
@@ -103,7 +107,7 @@ class Proxy:
     def answer(self, handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
         method = call["method"]
         self.seen[method] += 1
-        fault = self._next_fault(method)
+        fault = self._next_fault(method, call.get("params", []))
         if self.down or (fault and fault.kind == "unanswered"):
             handler.close_connection = True
             return
@@ -126,10 +130,10 @@ class Proxy:
             return
         _send(handler, _spoiled(fault, call, answer))
 
-    def _next_fault(self, method: str) -> Fault | None:
+    def _next_fault(self, method: str, params: list[Any]) -> Fault | None:
         with self._lock:
             for fault in self._faults:
-                if fault.method in ("", method):
+                if fault.method in ("", method) and (not fault.about or fault.about in params):
                     fault.times -= 1
                     if not fault.times:
                         self._faults.remove(fault)

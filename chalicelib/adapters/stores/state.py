@@ -15,7 +15,7 @@ T = TypeVar("T")
 LANES = "lanes"
 """Which keys share the outbox."""
 SIGNERS = "signers"
-"""Addresses in the order in which the box began to sign with them."""
+"""Addresses of every key that the box ever signed with, in the order in which it began to."""
 
 
 def signer_state(signer: str) -> str:
@@ -49,6 +49,16 @@ class StateStore:
     def next_nonce(self, signer: str) -> int | None:
         item = read(State, signer_state(signer))
         return None if item is None or item.next_nonce is None else int(item.next_nonce)
+
+    def carrying(self, signer: str) -> int | None:
+        """The nonce of the signer's newest transaction that carries conversions; None where it was never noted."""
+        item = read(State, signer_state(signer))
+        return None if item is None or item.carrying is None else int(item.carrying)
+
+    def carry(self, signer: str, before: int | None, nonce: int) -> bool:
+        """Note that none above this nonce carries a conversion that is still there. False where one was reserved since."""
+        nobody_reserved_since = State.carrying.does_not_exist() if before is None else State.carrying == before
+        return self._update_if(signer_state(signer), [State.carrying.set(nonce)], nobody_reserved_since)
 
     def start_nonce(self, signer: str, nonce: int) -> None:
         """Set the counter where it was never set: a fresh key starts at what the network says."""

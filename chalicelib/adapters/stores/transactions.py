@@ -10,6 +10,7 @@ import random
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -27,6 +28,8 @@ from chalicelib.domain.transaction import Cargo, Transaction
 MAX_CONFLICTS = 8
 PROBE = 4
 """Transactions looked at at once where one is searched for; nearly always the first is mined."""
+NEWEST_AT_ONCE = 10
+"""Rows of a page where the newest are read: mostly few are looked at."""
 CONFLICT_SECONDS = 0.1
 """Reservations of different keys meet at the one item that says how the outbox is shared; those that do try again within this."""
 
@@ -76,18 +79,19 @@ class TransactionStore:
             write.condition_check(State, LANES, condition=lanes_are_as_cut)
             write.update(
                 State(signer_state(transaction.signer)),
-                actions=[State.next_nonce.set(transaction.nonce + 1)],
+                actions=[State.next_nonce.set(transaction.nonce + 1), *_carrying(transaction, cargo)],
                 condition=lease_is_ours & nonce_is_next,
             )
             write.save(_transaction_item(transaction), condition=nonce_is_free)
             write.save(_cargo_item(transaction, cargo))
 
-    def adopt(self, transaction: Transaction, cargo: Cargo) -> None:
-        """Store a transaction that the network holds and this table does not, as after a restore. Raises Exists."""
+    def create(self, transaction: Transaction, cargo: Cargo, over: Transaction | None = None) -> None:
+        """Store a transaction of a nonce that nobody reserved, or in the place of the one as read in `over`. Raises Exists."""
         nonce_is_unknown = Transactions.signer.does_not_exist()
+        unchanged_since_read = None if over is None else Transactions.version == over.version
         try:
             with TransactWrite(connection=tables.connection()) as write:
-                write.save(_transaction_item(transaction), condition=nonce_is_unknown)
+                write.save(_transaction_item(transaction), condition=unchanged_since_read or nonce_is_unknown)
                 write.save(_cargo_item(transaction, cargo))
         except TransactWriteError as error:
             if _refused(error):
@@ -127,12 +131,18 @@ class TransactionStore:
 
     def _nonces(self, signer: str) -> int:
         """One more than the highest nonce stored."""
-        newest = Transactions.query(signer, scan_index_forward=False, limit=1, consistent_read=True)
-        return next((int(item.nonce) + 1 for item in newest), 0)
+        return next((found.nonce + 1 for found in self.newest(signer, 1)), 0)
 
     def _mined_from(self, signer: str, nonce: int, page_size: int | None = None) -> Iterator[Transaction]:
         rows = Transactions.query(signer, Transactions.nonce >= nonce, page_size=page_size, consistent_read=True)
         return (found for found in map(_transaction, rows) if found.mined is not None)
+
+    def newest(self, signer: str, limit: int) -> Iterator[Transaction]:
+        """The signer's transactions from the highest nonce down, at most so many."""
+        rows = Transactions.query(
+            signer, scan_index_forward=False, consistent_read=True, limit=limit, page_size=min(limit, NEWEST_AT_ONCE)
+        )
+        yield from map(_transaction, rows)
 
     def open(self, signer: str) -> list[Transaction]:
         """Every transaction of the signer that is not settled, by nonce. All below the signer's `settledBelow` are."""
@@ -145,6 +155,11 @@ class TransactionStore:
 def _block_time(transaction: Transaction) -> int:
     assert transaction.mined is not None, "asked of mined ones alone"
     return transaction.mined.block_time
+
+
+def _carrying(transaction: Transaction, cargo: Cargo) -> list[Any]:
+    """Where to look whether the conversions know of what carries them."""
+    return [State.carrying.set(transaction.nonce)] if cargo.members else []
 
 
 def _conflicted(error: TransactWriteError) -> bool:

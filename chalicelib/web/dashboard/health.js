@@ -5,6 +5,7 @@ import { ago, coins, count } from './format.js';
 import { PAUSED } from './words.js';
 
 const STALE_SECONDS = 300;
+const STUCK_SECONDS = 900;
 let lastTitle = '';
 
 /** `status` is the answer of /v1/status, `config` that of /v1/config. */
@@ -33,6 +34,10 @@ function read(status, config) {
   }
   if (network.ageSeconds > STALE_SECONDS) {
     return { level: 'down', text: 'No word from the signer', banner: [`The signer last reported ${ago(network.ageSeconds)} ago.`, 'Sales are still taken and stored. See whether its schedule still runs.'] };
+  }
+  const stuck = network.oldestInFlight ? (Date.now() - Date.parse(network.oldestInFlight)) / 1000 : 0;
+  if (stuck > STUCK_SECONDS) {
+    return { level: 'down', text: 'Waiting for a block', banner: [`A transaction has been waiting for a block for ${ago(stuck)}.`, 'Sales are still taken and stored, and wait behind it. The network may be dearer than the fee that the config allows.'] };
   }
   const waiting = network.oldestUnsent ? `, oldest waits ${ago((Date.now() - Date.parse(network.oldestUnsent)) / 1000)}` : '';
   return { level: 'ok', text: `Signing · block ${count(network.head)}${waiting}` };
