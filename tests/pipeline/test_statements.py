@@ -127,7 +127,9 @@ def test_an_order_that_moved_too_late_for_the_network_is_payable_to_whom_the_net
     ground.pass_time(3 * 3_600_000)
     ground.settle()
     held = ground.box.conversions.get(moved)
-    assert held is not None and held.set_aside is not None and len(held.entries) == 1
+    assert held is not None and (held.attribution.publisher_id, len(held.entries)) == ("p0", 1), (
+        "the move is taken back"
+    )
     ground.pass_time(40 * DAY_MS)
     expected = [(1, "10.00")]
     assert list(payable(ground, since).values()) == list(payable(ground, since, "p0").values()) == expected
