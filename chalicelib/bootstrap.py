@@ -5,14 +5,16 @@
 
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from copy import copy
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Self
 
 from chalicelib.settings import Settings, settings
 
 if TYPE_CHECKING:
     from chalicelib.adapters.contract import NetworkViews
+    from chalicelib.adapters.http import Answer
     from chalicelib.adapters.network import Network
     from chalicelib.adapters.signers import Signer
     from chalicelib.adapters.stores.clicks import ClickStore
@@ -160,6 +162,13 @@ class Box:
         from chalicelib.adapters.contract import NetworkViews
 
         return NetworkViews(lambda data: self.network.call(self.config.network.contract, data))
+
+    @cached_property
+    def outgoing(self) -> "Callable[[str, str, Mapping[str, str], bytes | None], Answer]":
+        """The one way out to addresses that others name: method, URL, headers, body. Raises NotAllowed or Failed."""
+        from chalicelib.adapters import http
+
+        return partial(http.send, allow_private=self.settings.allow_private_postbacks)
 
     @cached_property
     def signers(self) -> "tuple[Signer, ...]":

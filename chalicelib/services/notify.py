@@ -217,9 +217,9 @@ def _deliver(box: Box, delivery: Delivery) -> bool:
 def attempted(box: Box, postback: Postback, delivery: Delivery) -> Attempt:
     """One request, whatever becomes of it."""
     asked = message(postback, delivery, box.now() // 1000)
-    at, allow_private = box.now(), box.settings.allow_private_postbacks
+    at = box.now()
     try:
-        answer = http.send(asked.method, asked.url, asked.headers, asked.body, allow_private=allow_private)
+        answer = box.outgoing(asked.method, asked.url, asked.headers, asked.body)
         return Attempt(at, str(answer.status), answer.milliseconds)
     except (http.NotAllowed, http.Failed) as error:
         return Attempt(at, str(error), max(0, box.now() - at))
