@@ -193,6 +193,20 @@ def test_a_refused_value_comes_back_with_its_sentence(box: RunningBox, chromium:
     page.context.close()
 
 
+def test_a_page_may_report_as_json_by_its_own_code(box: RunningBox, page: Page) -> None:
+    """Unlike the tag's text, JSON makes the browser ask first whether it may. From the demo's shop itself: where a test hands pages over,
+    Playwright answers that question in the box's place."""
+    page.goto(box.line["shop"])
+    order_id = order("json")
+    script = (
+        "([url, body]) => fetch(url, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})"
+        ".then(answer => answer.status)"
+    )
+    body = {"action": "sale", "values": ["3.00"], "metadata": {"orderId": order_id}}
+    assert page.evaluate(script, [f"{box.url}/v1/beacon/conversion", body]) == 202
+    assert recorded(box, order_id)["amount"] == "3.00"
+
+
 def test_a_page_left_at_once_sells_every_time(box: RunningBox, chromium: Browser) -> None:
     """Five times: more from one address would meet the box's rate limit. 100 of 100 are shown in tag/test_delivery.py."""
     page = visitor(chromium).new_page()
