@@ -119,7 +119,10 @@ def test_a_merchant_approves_amends_and_rejects(own_box: RunningBox, client: Lan
 def test_an_order_of_several_groups_is_reported_and_amended_by_them(own_box: RunningBox, client: Language) -> None:
     baskets = []
     for _ in range(2):
-        items = [{"unitPrice": "60.00", "quantity": 1, "group": "default"}, {"unitPrice": "20.00", "quantity": 2, "group": "vouchers"}]
+        items = [
+            {"unitPrice": "60.00", "quantity": 1, "group": "default"},
+            {"unitPrice": "20.00", "quantity": 2, "group": "vouchers"},
+        ]
         baskets.append({"action": "sale", "orderId": order(client), "currency": "EUR", "items": items})
     ids = [one["ok"]["conversionId"] for one in client.run(*(call(own_box, "report", one) for one in baskets))]
     lines = {"default": "60.00", "vouchers": "20.00"}
