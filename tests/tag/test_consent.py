@@ -242,6 +242,19 @@ def test_while_the_iab_dialogue_shows_silence_is_not_a_yes(
     assert box.wait(1)[0].json["clickId"] == "c1"
 
 
+def test_while_the_iab_dialogue_shows_a_kept_click_is_no_permission_either(
+    page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str
+) -> None:
+    page.goto(shop.page("/", snippet) + "?clickId=c1")
+    page.wait_for_function("document.cookie.includes('mtag=c1')")
+    know_no_mode(page, context, box)
+    page.goto(shop.page("/thanks", cmp(consents("cmpuishown")) + snippet + SALE))
+    page.wait_for_function("window.mtag && mtag.log")
+    box.let_go()
+    page.wait_for_function("mtag.log.length")
+    assert box.of("/v1/beacon") == []
+
+
 def test_a_no_in_the_iab_dialogue_refuses_what_waited(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
     page.goto(shop.page("/", cmp(consents("cmpuishown")) + snippet + SALE) + "?clickId=c1")
     page.wait_for_function("!!window.decide")
