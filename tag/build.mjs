@@ -21,8 +21,7 @@ const base62 = (bytes) => {
   return text.padStart(43, '0');
 };
 
-/** esbuild bundles; terser, which inlines what is used once, is what gets the tag under its limit. */
-const bundle = async (entry, format) => {
+const bundled = async (entry, format) => {
   const { outputFiles } = await build({
     entryPoints: [join(here, 'src', entry)],
     bundle: true,
@@ -31,8 +30,18 @@ const bundle = async (entry, format) => {
     charset: 'utf8',
     write: false,
   });
-  const { code } = await minify(outputFiles[0].text, { ecma: 2020, module: format == 'esm', compress: { passes: 4 } });
-  return code;
+  return outputFiles[0].text;
+};
+
+const minified = async (text, options) => (await minify(text, { ecma: 2020, ...options })).code;
+
+/** terser, which inlines what is used once, is what gets the tag under its limit. It does so within a function alone, so the tag is one
+ *  first; as a block, with one keyword in the place of three, it is 20 bytes smaller. Whatever happens while it starts, nothing is thrown
+ *  into the page. */
+const block = async (text) => {
+  const whole = await minified(text.replace(/\bconst /g, 'let '), { mangle: false, compress: { passes: 4 } });
+  const [, inner] = /^\(\(\)=>\{(.*)\}\)\(\);$/s.exec(whole);
+  return minified(`try{${inner.replace(/(^|[;}])var /g, '$1let ')}}catch{}`, { compress: false });
 };
 
 const wrong = [];
@@ -46,9 +55,8 @@ const place = (name, bytes) => {
   }
 };
 
-// Whatever happens while it starts, nothing is thrown into the page.
-const tag = Buffer.from(`try{${await bundle('main.js', 'iife')}}catch{}`);
-const panel = Buffer.from(await bundle('panel.js', 'esm'));
+const tag = Buffer.from(await block(await bundled('main.js', 'iife')));
+const panel = Buffer.from(await minified(await bundled('panel.js', 'esm'), { module: true, compress: { passes: 4 } }));
 const stub = readFileSync(join(here, 'stub.html'));
 const revision = base62(createHash('sha256').update(tag).digest()).slice(0, 8);
 place('mtag.js', tag);

@@ -102,6 +102,26 @@ def test_a_test_sale_is_marked_as_one(box: RunningBox, page: Page) -> None:
     assert (ok, result["isTest"]) == (True, True)
 
 
+def test_what_a_page_writes_as_numbers_reaches_the_box_as_it_reads_it(box: RunningBox, page: Page) -> None:
+    land(page, box)
+    page.goto(serve(page, box, "/thanks.html", f'<script src="{box.url}/libs/mtag.js"></script>'))
+    order_id = order("numbers")
+    items = [{"sku": 4711, "unitPrice": 5.5, "quantity": "2"}, {"unitPrice": 1.5}]
+    ok, result = page.evaluate(CALL, ["sale", {"orderId": order_id, "items": items, "isTest": 0}, [12.5]])
+    assert (ok, result.get("attributed")) == (True, True), result
+    assert recorded(box, order_id)["amount"] == "12.50"
+
+
+@pytest.mark.parametrize("action", ["sale", "lead"])
+def test_a_basket_without_values_is_worth_what_its_items_are(box: RunningBox, page: Page, action: str) -> None:
+    page.goto(serve(page, box, "/thanks.html", f'<script src="{box.url}/libs/mtag.js"></script>'))
+    order_id = order("items")
+    items = [{"unitPrice": "5.00", "quantity": 2}]
+    ok, result = page.evaluate(CALL, [action, {"orderId": order_id, "items": items}, None])
+    assert ok is True, result
+    assert recorded(box, order_id)["amount"] == "10.00"
+
+
 @pytest.mark.parametrize(("signal", "lasts_days"), [({}, 30), ({"Sec-GPC": "1"}, 0)], ids=["", "privacy control"])
 def test_a_box_under_the_shops_domain_sets_the_cookie_itself(
     box_under_the_shop: RunningBox, chromium: Browser, signal: dict[str, str], lasts_days: int
@@ -128,11 +148,36 @@ def box_under_the_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     folder = tmp_path_factory.mktemp("under-the-shop")
     config = json.loads((ROOT / "configs" / "demo.json").read_text())
     config["tracking"] = {"cookieDomain": "shop.localhost"}
+    config["site"]["origins"].append("null")
     file = folder / "config.json"
     file.write_text(json.dumps(config))
     box = RunningBox(folder / "data", "--port", "0", "--config", str(file))
     yield box
     box.stop()
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_sandboxed_frame_sells_where_the_config_lists_its_null(
+    request: pytest.FixtureRequest, chromium: Browser, listed: bool
+) -> None:
+    """As a Shopify pixel sends it. From the demo's shop itself, whose address the browser knows."""
+    box: RunningBox = request.getfixturevalue("box_under_the_shop" if listed else "box")
+    context = visitor(chromium)
+    page = context.new_page()
+    page.goto(box.line["shop"])
+    page.evaluate(
+        "new Promise(done => { const made = document.createElement('iframe'); made.sandbox = 'allow-scripts';"
+        " made.srcdoc = '<p>pixel'; made.onload = done; document.body.append(made) })"
+    )
+    order_id = order("pixel")
+    sent = {"action": "sale", "values": ["3.00"], "metadata": {"orderId": order_id}}
+    status = page.frames[-1].evaluate(
+        "([url, body]) => fetch(url, {method: 'POST', body: JSON.stringify(body)}).then(answer => answer.status, () => null)",
+        [f"{box.url}/v1/beacon/conversion", sent],
+    )
+    assert status == (202 if listed else None), "a frame may not read who refused it"
+    assert len(as_merchant(box, "GET", f"/v1/conversions?orderId={order_id}")["conversions"]) == listed
+    context.close()
 
 
 def test_a_visitor_without_a_click_is_counted_and_told_why_not_attributed(box: RunningBox, page: Page) -> None:
@@ -191,6 +236,20 @@ def test_a_refused_value_comes_back_with_its_sentence(box: RunningBox, chromium:
     assert (ok, problem["status"]) == (False, 422)
     assert problem["code"] and problem["detail"]
     page.context.close()
+
+
+def test_a_page_may_report_as_json_by_its_own_code(box: RunningBox, page: Page) -> None:
+    """Unlike the tag's text, JSON makes the browser ask first whether it may. From the demo's shop itself: where a test hands pages over,
+    Playwright answers that question in the box's place."""
+    page.goto(box.line["shop"])
+    order_id = order("json")
+    script = (
+        "([url, body]) => fetch(url, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})"
+        ".then(answer => answer.status)"
+    )
+    body = {"action": "sale", "values": ["3.00"], "metadata": {"orderId": order_id}}
+    assert page.evaluate(script, [f"{box.url}/v1/beacon/conversion", body]) == 202
+    assert recorded(box, order_id)["amount"] == "3.00"
 
 
 def test_a_page_left_at_once_sells_every_time(box: RunningBox, chromium: Browser) -> None:

@@ -25,7 +25,14 @@ Host = Annotated[
         description="a host name, with a port where it is not the usual one",
     ),
 ]
-Origin = Annotated[str, Meta(pattern="^https?://[a-z0-9.-]+(:[0-9]+)?$", description="scheme and host, without a path")]
+NO_ORIGIN = "null"
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=f"^({NO_ORIGIN}|https?://[a-z0-9.-]+(:[0-9]+)?)$",
+        description="scheme and host, without a path; 'null' for pages in a sandboxed frame, whoever's they are",
+    ),
+]
 Domain = Annotated[str, Meta(pattern="^\\.?[a-z0-9.-]+$", description="a domain, such as shop.example")]
 Name = Annotated[str, Meta(min_length=1, max_length=60)]
 Address = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$", description="an address: 0x and 40 hex digits")]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from chalicelib.domain import config_versions, json_text
 from chalicelib.domain.agreement import BadTerms
 from chalicelib.domain.click import lies_under
-from chalicelib.domain.config import VERSION, Config, ConfigError, formed
+from chalicelib.domain.config import NO_ORIGIN, VERSION, Config, ConfigError, formed
 from chalicelib.domain.errors import Refusal
 from chalicelib.domain.keccak import keccak256
 from chalicelib.domain.offer import offered_terms, rule_of
@@ -144,7 +144,7 @@ def _check_site(config: Config, wrong: Wrong) -> None:
     if public and landing.scheme != "https":
         wrong("$.site.landingPage", "it is not https", "A shop on a public network needs https")
     for number, origin in enumerate(config.site.origins):
-        if public and not origin.startswith("https://"):
+        if public and not origin.startswith("https://") and origin != NO_ORIGIN:
             wrong(f"$.site.origins[{number}]", f"'{origin}' is not https", "A page on a public network needs https")
 
 

@@ -41,7 +41,8 @@ class Routes(Blueprint):
                 return response
 
             register(answering)
-            return answering
+            # The view as it was written, so that a second path can be given to it.
+            return view
 
         return decorate
 

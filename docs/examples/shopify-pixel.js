@@ -1,5 +1,6 @@
 // Shopify: Settings > Customer events > Add custom pixel. Pixels run in a sandboxed frame without the shop's address, cookies or storage, so the tag
 // cannot work there; this does its part with what Shopify hands over. Permission: "Marketing"; Shopify asks the visitor.
+// The frame has no origin: "null" must stand in the config's site.origins.
 const BOX = 'https://box.example';
 const WINDOW = 30 * 864e5;
 

@@ -18,8 +18,9 @@ add_action('woocommerce_thankyou', function ($order_id) {
     if ($codes) {
         $metadata['voucher'] = $codes[0];
     }
-    // Commission is paid on what was sold: without shipping and tax.
-    $value = number_format((float) $order->get_subtotal() - (float) $order->get_total_discount(), 2, '.', '');
+    // Commission is paid on what was sold: without shipping and tax. With the shop's own decimals: a yen has none.
+    $sold = (float) $order->get_subtotal() - (float) $order->get_total_discount();
+    $value = number_format($sold, wc_get_price_decimals(), '.', '');
     // Hex escapes: an order number can hold nothing that ends the script.
     $flags = JSON_HEX_TAG | JSON_HEX_AMP | JSON_HEX_APOS | JSON_HEX_QUOT;
     printf("<script>mtag('sale',null,%s,%s)</script>\n", json_encode($metadata, $flags), json_encode([$value], $flags));

@@ -30,6 +30,7 @@ namespace Merchant
         public string Action { get; set; }
         public string OrderId { get; set; }
         /// <summary>Decimal strings with a point: use <see cref="MerchantBox.Amount"/>, since ToString() writes a comma in many cultures.</summary>
+        /// Without any, the items say what the order is worth.
         public IList<string> Values { get; set; } = new List<string>();
         public string Currency { get; set; }
         public string ClickId { get; set; }
@@ -46,8 +47,9 @@ namespace Merchant
             // Without an order id a repeated report would be a second conversion.
             if (string.IsNullOrEmpty(OrderId)) throw new ArgumentException("OrderId is missing");
             var document = Json.Object(
-                "action", Action, "orderId", OrderId, "values", Values, "currency", Currency, "clickId", ClickId, "voucher", Voucher,
+                "action", Action, "orderId", OrderId, "currency", Currency, "clickId", ClickId, "voucher", Voucher,
                 "eventId", EventId, "customerStatus", CustomerStatus);
+            if (Values != null && Values.Count > 0) document["values"] = Values;
             if (Items != null && Items.Count > 0) document["items"] = Items.Select(item => item.Document()).ToList();
             if (Metadata != null && Metadata.Count > 0) document["metadata"] = Metadata;
             if (IsTest) document["isTest"] = true;
@@ -55,7 +57,7 @@ namespace Merchant
         }
     }
 
-    /// <summary>A line of the basket. The lines must add up to the values.</summary>
+    /// <summary>A line of the basket. The lines must add up to the values, where both are given.</summary>
     public sealed class Item
     {
         public string Group { get; set; }
@@ -79,10 +81,14 @@ namespace Merchant
         public string Reason { get; set; }
         /// <summary>The new amount of the whole conversion: a partial refund.</summary>
         public string Amount { get; set; }
+        /// <summary>New amounts by commission group: how an order of several groups is amended.</summary>
+        public IDictionary<string, string> Lines { get; set; } = new Dictionary<string, string>();
 
         internal virtual Dictionary<string, object> Document()
         {
-            return Json.Object("status", Status, "reason", Reason, "amount", Amount);
+            var document = Json.Object("status", Status, "reason", Reason, "amount", Amount);
+            if (Lines != null && Lines.Count > 0) document["lines"] = Lines;
+            return document;
         }
     }
 
@@ -95,7 +101,9 @@ namespace Merchant
 
         internal override Dictionary<string, object> Document()
         {
-            return Json.Object("conversionId", ConversionId, "orderId", OrderId, "action", Action, "status", Status, "reason", Reason, "amount", Amount);
+            var document = base.Document();
+            foreach (var pair in Json.Object("conversionId", ConversionId, "orderId", OrderId, "action", Action)) document[pair.Key] = pair.Value;
+            return document;
         }
     }
 

@@ -57,7 +57,7 @@ export class MerchantBox {
     return (await this.#send('POST', '/v1/conversions/batch', { conversions: conversions.map(checked) })).results;
   }
 
-  /** POST /v1/validations, up to 1,000 of {conversionId | orderId + action, status?, amount?, reason?} -> a row each, in order. */
+  /** POST /v1/validations, up to 1,000 of {conversionId | orderId + action, status?, amount?, lines?, reason?} -> a row each, in order. */
   async validate(validations) {
     return (await this.#send('POST', '/v1/validations', { validations })).results;
   }

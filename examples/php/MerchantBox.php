@@ -82,13 +82,13 @@ final class MerchantBox
         return $this->send('POST', '/v1/conversions/batch', $body)['results'];
     }
 
-    /** POST /v1/validations, up to 1,000 of ['conversionId'] or ['orderId', 'action'] with 'status', 'amount', 'reason': a row each. */
+    /** POST /v1/validations, up to 1,000 of ['conversionId'] or ['orderId', 'action'] with 'status', 'amount', 'lines', 'reason': a row each. */
     public function validate(array $validations): array
     {
         return $this->send('POST', '/v1/validations', ['validations' => array_values($validations)])['results'];
     }
 
-    /** PATCH /v1/conversions/{id} with 'status', 'reason', 'amount': approve, reject, re-open, amend. */
+    /** PATCH /v1/conversions/{id} with 'status', 'reason', 'amount', 'lines' (by commission group): approve, reject, re-open, amend. */
     public function change(string $conversionId, array $change): array
     {
         return $this->send('PATCH', '/v1/conversions/' . rawurlencode($conversionId), $change);

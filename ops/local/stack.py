@@ -141,9 +141,12 @@ class Stack:
 
     def _materialised_config(self) -> str:
         """The config with this stack's addresses in it: ports and the contract differ from start to start."""
+        from chalicelib.domain.config import NO_ORIGIN
+
         config: dict[str, Any] = json.loads(self.options.config.read_text("utf-8-sig"))
         hosts = [f"{LOOPBACK}:{self.shop.port}", f"localhost:{self.shop.port}"]
         origins = [f"http://{host}" for host in hosts]
+        origins += [origin for origin in config["site"]["origins"] if origin == NO_ORIGIN]
         config["site"].update(landingPage=f"{self.shop.url}/", origins=origins, hosts=hosts)
         config["merchant"]["account"] = self.accounts.owner.address
         config["network"].update(chainId=self.chain_id, contract=self.contract)

@@ -1,4 +1,5 @@
 // The click: picked up from the address, kept for the attribution window, last click wins.
+import { settle } from './main.js';
 import { config } from './config.js';
 import { request } from './request.js';
 import { cookie, put, store } from './store.js';
@@ -14,7 +15,7 @@ export let question;
 // Kept as "expiry id older…": the older ones only show that an address in the browser's history is not a new click.
 const kept = () => store[CLICK] || '';
 
-export const storedClick = () => (/\bmtag=([^;]+)/.exec(cookie()) || (parseInt(kept()) > Date.now() && kept().split(' ')))[1];
+export const storedClick = () => (/; mtag=([^;]+)/.exec('; ' + cookie()) || (parseInt(kept()) > Date.now() && kept().split(' ')))[1];
 
 export const clickId = () => fresh || storedClick();
 
@@ -23,40 +24,39 @@ const keep = (id) => {
   const seconds = config.attributionWindowDays * 86400;
   fresh = 0;
   // One that the box set itself is left alone: Safari lets it live longer than what a script writes.
-  storedClick() == id || cookie('mtag=' + id + ';max-age=' + seconds);
+  storedClick() == id || cookie(id + ';max-age=' + seconds);
   put(CLICK, Date.now() + seconds * 1e3 + ' ' + id + kept().slice(13, 99));
 };
 
 /** Remembers, in memory alone, what an address says. */
 export const look = (url) => {
-  let id;
-  let via;
-  let subId;
+  const found = {};
   url.replace(/([\w-]+)=([^&#;]+)/g, (_, name, value) => {
-    if (encode(config.clickParameters).includes(encode(name))) id = value;
-    if (name == config.viaParameter) via = value;
-    if (name == 'subId') subId = value;
+    found[encode(config.clickParameters).includes(encode(name)) ? '' : name] = value;
   });
-  if (id && !kept().includes(id)) fresh = id;
-  if (!id && via && via != partner) {
+  const id = found[''];
+  const via = found[config.viaParameter];
+  if (id) {
+    if (!kept().includes(id)) fresh = id;
+  } else if (via && via != partner) {
     partner = via;
     // A reload or a step back is not another click.
-    if (!(performance.navigation.type && storedClick())) question = encode({ via, url, subId });
+    if (!(performance.navigation.type && storedClick())) question = { via, url, subId: found.subId };
   }
 };
 
 /** Only called where storing and sending are permitted. */
-export const take = (then) => {
+export const take = () => {
   if (fresh) keep(fresh);
-  if (question?.big) {
+  if (question?.via) {
     request(
       '/v1/beacon/click',
       (_, answer) => {
         question = 0;
         if (answer?.clickId) keep(answer.clickId);
-        then();
+        settle();
       },
-      question,
+      encode(question),
     );
     question = 1;
   }

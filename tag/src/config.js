@@ -1,5 +1,7 @@
 // The public integration config: what differs between merchants. The browser's HTTP cache keeps it.
 import { src } from './box.js';
+import { landing, settle } from './main.js';
+import { look } from './clicks.js';
 import { request } from './request.js';
 
 /** Until `consent` is known, nothing may be assumed about it. */
@@ -11,8 +13,10 @@ try {
   config.consent = performance.getEntriesByName(src)[0].serverTiming[0].name;
 } catch {}
 
-export const loadConfig = (then) =>
+export const loadConfig = () =>
   request('/v1/config', (_, found) => {
     if (found?.consent) config = found;
-    then((answered = 1));
+    answered = 1;
+    look(landing);
+    settle();
   });

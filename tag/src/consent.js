@@ -1,28 +1,31 @@
 // May we store and send? 1 yes, 0 no, undefined: not known yet, so do neither. docs/decisions/0021.
 import { storedClick } from './clicks.js';
+import { settle } from './main.js';
 import { config } from './config.js';
 import { cookie, put, store } from './store.js';
 
 const SAID = 'mtag.consent';
 let said;
-let tcf;
-let listening;
+// What the consent manager says: yes (1 or true) or 0, null while it asks or has not answered, more where there is none that can.
+const UNASKED = 2;
+const MUTE = 3;
+let tcf = UNASKED;
 
-/** Takes true, 'true', 'granted' and 'given'; everything else is a no. */
+/** Takes true, 1, 'true', 'granted' and 'given', in capitals too; everything else is a no. */
 export const say = (granted) => {
-  said = /^[gt]/.test(granted) ? '1' : '0';
+  said = /^[gt1]/i.test(granted) ? '1' : '0';
 };
 
 /** Says whether, and makes what is stored agree with it: a yes is kept; of a no only the no, and that only where silence would mean yes. */
-export const permission = (then) => {
+export const permission = () => {
   // IAB TCF v2.2: purpose 1 (store on the device) and purpose 7 (measure advertising), or the law does not apply.
-  if (!listening && self.__tcfapi) {
-    listening = 1;
-    __tcfapi('addEventListener', 2, ({ eventStatus, gdprApplies, purpose }) => {
+  if (tcf == UNASKED && self.__tcfapi) {
+    tcf = null;
+    __tcfapi('addEventListener', 2, (data) => {
+      const consents = data?.purpose?.consents;
       // cmpuishown, tcloaded, useractioncomplete: while the dialogue shows, nothing has been decided.
-      if (eventStatus[0] == 'c') return;
-      tcf = !gdprApplies || (purpose.consents[1] && purpose.consents[7]) || 0;
-      then();
+      if (!/^c/.test(data?.eventStatus)) tcf = data ? data.gdprApplies == false || (consents?.[1] && consents[7]) || 0 : MUTE;
+      settle();
     });
   }
   const mode = config.consent;
@@ -35,12 +38,12 @@ export const permission = (then) => {
       : navigator.globalPrivacyControl
         ? mode && 0
         : // A click is only ever stored where storing was permitted: it proves permission before the config has come.
-          tcf ?? (mode != 'required' && (mode || storedClick()) ? 1 : tcf);
+          tcf > 1 ? (mode != 'required' && (mode || storedClick())) || null : tcf;
   // Before the mode is known nothing is added, but what stands there is replaced: a no must not be lost with the page.
-  const kept = may || mode == 'granted' || (!mode && store[SAID]);
-  if (may === 0) {
+  const kept = may || (mode != 'required' && (mode || store[SAID]));
+  if (may == 0) {
     for (const key in store) if (!key.indexOf('mtag.')) delete store[key];
-    cookie('mtag=;max-age=0');
+    cookie(';max-age=0');
   }
   if (said && kept) said = put(SAID, said);
   return may;

@@ -3,7 +3,7 @@ import { box } from './box.js';
 import { clickId } from './clicks.js';
 import { request } from './request.js';
 import { put, store } from './store.js';
-import { digest, encode, isArray } from './text.js';
+import { encode } from './text.js';
 
 const PATH = '/v1/beacon/conversion';
 const KEPT = 'mtag.p.';
@@ -18,15 +18,16 @@ const send = (key, done) => {
   request(
     PATH,
     (status, answer) => {
-      if (status && status != 429 && status < 500) {
+      // Neither 0 nor 429.
+      if (status % 429 && status < 500) {
         delete store[key];
-        done?.(status < 300, answer);
+        done?.(answer, status < 300);
       } else {
         // The one way that a connect-src rule does not close.
         if (!status) new Image().src = box + PATH + '.gif?body=' + encodeURIComponent(body);
-        done?.(false, UNANSWERED);
-        // Twelve times at most on one page: all that is kept goes each time, and a timer's limit is near 2 ** 31.
-      if (wait < 4e6) setTimeout(resend, (wait *= 2));
+        done?.(UNANSWERED);
+          // Twelve times at most on one page: all that is kept goes each time, and a timer's limit is near 2 ** 31.
+        if (wait < 4e6) setTimeout(resend, (wait *= 2));
       }
     },
     body,
@@ -38,35 +39,37 @@ export const resend = (leaving) => {
   for (const key in store) if (!key.indexOf(KEPT)) leaving ? navigator.sendBeacon(box + PATH, store[key]) : send(key);
 };
 
-/** Lets go what was held, or refuses it. */
-export const release = (may) => {
-  held = held?.(may);
-};
+/** Lets go what was held, or refuses it, once either is known. */
+export const release = (may) => (held = held?.(may));
 
 /** Takes a call; what becomes of it is settled by `release`, now or later. */
 export const hold = (action, back, meta, values) => {
-  const done = (ok, result) => {
+  const done = (result, ok) => {
     try {
-      back(ok, result);
+      back(!!ok, result);
     } catch {}
     back = 0;
   };
   const metadata = {};
-  const top = { action, values: isArray(values) ? values : [values ?? (action < 's' ? '0' : '')], metadata };
-  if (meta && typeof meta != 'object') meta = { orderId: meta };
+  if (action < 's' && !meta?.items) values ??= 0;
+  const top = { action, values: typeof values != 'object' ? [values] : values, metadata };
+  if (typeof meta != 'object') meta = { orderId: meta };
   for (const key in meta) (/^(voucher|currency|items|customerStatus|signature|isTest)$/.test(key) ? top : metadata)[key] = meta[key];
-  setTimeout(done, 5e3, false, UNANSWERED);
+  setTimeout(done, 5e3, UNANSWERED);
   // What cannot be written must fail now, in this call alone.
   encode(top);
   const before = held;
   held = (may) => {
     before?.(may);
-    if (!may) return done(false, { code: 'no_consent' });
+    if (!may) return done({ code: 'no_consent' });
     // Without a click, two visitors' equal calls would look like one reloaded page: something of this browser's own keeps them apart.
     put(OWN, store[OWN] || Math.random());
+    // 63 bits in decimal. Not a secret: the same for the same call of the same click, and another one for another.
+    let hash = 1n;
     top.clickId = clickId();
-    top.eventId = digest((top.clickId || store[OWN]) + encode(top));
-    put(KEPT + top.eventId, encode(top));
-    send(KEPT + top.eventId, done);
+    for (const letter of (top.clickId || store[OWN]) + encode(top)) hash = (hash * 65599n + BigInt(letter.charCodeAt())) % 10n ** 19n;
+    top.eventId = hash;
+    put(KEPT + hash, encode(top));
+    send(KEPT + hash, done);
   };
 };

@@ -7,17 +7,16 @@ import { hold, release, resend } from './conversion.js';
 import { log } from './request.js';
 
 const stub = self.mtag;
-const landing = stub?.u || location.href;
+export const landing = stub?.u || location.href;
 
-/** Safe to call at any time, any number of times. */
-const settle = (leaving) => {
+/** Safe to call at any time, any number of times, with whatever browsers and pages pass to it: only `resend` says that the page is being
+ *  left. What comes later (the config, a click, a consent manager's word) calls it again, hence the circle of imports. */
+export const settle = (next) => {
   try {
     look(location.href);
-    const may = permission(settle);
-    if (may != null) {
-      if (may && answered) take(settle);
-      if (!question || leaving) release(may);
-    }
+    const may = permission();
+    if (may && answered) take();
+    if ((!question || next == resend) && may != null) release(may);
   } catch {}
 };
 
@@ -25,9 +24,11 @@ const mtag = (action, back, metadata, values) => {
   try {
     if (action == 'consent') say(back);
     else if (action == 'debug') debug();
-    else if (action != 'click') hold(action, back, metadata, values);
+    else if (action == 'click') {
+      settle();
+      back(!!clickId(), { clickId: clickId() });
+    } else hold(action, back, metadata, values);
     settle();
-    if (action == 'click') back(!!clickId(), { clickId: clickId() });
   } catch {}
 };
 
@@ -37,18 +38,16 @@ if (!stub?.log) {
   self.mtag = mtag;
   self.Attrace ||= { action: mtag, init: settle, getRoots: () => [box] };
   look(landing);
-  loadConfig(() => {
-    look(landing);
-    settle();
-  });
+  loadConfig();
   settle();
   resend();
   for (const call of stub?.q || []) mtag(...call);
   addEventListener('pagehide', () => {
-    settle(1);
+    // Without its click rather than not at all.
+    settle(resend);
     resend(1);
   });
   addEventListener('popstate', settle);
   self.navigation?.addEventListener('currententrychange', settle);
-  if (/mtag_debug/.test(landing)) debug();
+  if (/mtag_debug/.test(landing)) mtag('debug');
 }

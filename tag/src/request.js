@@ -3,12 +3,12 @@ import { box } from './box.js';
 /** What was asked and answered, for the debug panel alone: [path, body, status, answer]. */
 export const log = [];
 
-const { fetch } = self;
+const get = self.fetch;
 
 /** One cross-origin request without a preflight that outlives the page; back(status, JSON), or back(0) when nothing readable came. */
 export const request = async (path, back, body, status = 0, answer) => {
   try {
-    const response = await fetch(box + path, body && { method: 'POST', body, keepalive: 1 });
+    const response = await get(box + path, body && { method: 'POST', body, keepalive: 1 });
     answer = await response.json();
     status = response.status;
   } catch {}

@@ -14,9 +14,14 @@ export const put = (key, text) => {
   }
 };
 
-/** Writes a cookie or, without text, reads them all. */
+/** Writes the click's cookie (its value and how long it lasts) or, without text, reads them all. */
 export const cookie = (text) => {
   try {
-    return text ? (document.cookie = text + ';path=/;secure;samesite=lax;domain=' + (config.cookieDomain || '')) : document.cookie;
+    if (text) {
+      // One of this host's own, from before the cookie was domain-wide, would stand beside the new one and before it.
+      document.cookie = 'mtag=;path=/;max-age=0';
+      document.cookie = 'mtag=' + text + ';path=/;secure;samesite=lax;domain=' + (config.cookieDomain || '');
+    }
+    return document.cookie;
   } catch {}
 };

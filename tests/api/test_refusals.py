@@ -141,6 +141,20 @@ def test_the_merchants_origin_is_echoed_with_credentials(desk: Desk) -> None:
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
+@pytest.mark.parametrize("path", ["/v1/beacon/conversion", "/v1/beacon/click"])
+def test_a_page_that_asks_first_whether_it_may_send_json_is_told_so(desk: Desk, path: str) -> None:
+    """The tag needs no preflight; a page that posts JSON by its own code does."""
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    answer = desk.ask("OPTIONS", path, Origin=desk.box.line["shop"], **asks)
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["Access-Control-Allow-Origin"] == desk.box.line["shop"]
+    assert (answer.headers["Access-Control-Allow-Methods"], answer.headers["Access-Control-Allow-Headers"]) == (
+        "POST",
+        "content-type",
+    )
+    assert desk.ask("OPTIONS", path, Origin="https://elsewhere.example").headers["Access-Control-Allow-Origin"] is None
+
+
 @pytest.mark.parametrize(
     "url", ["https://evil.example/", "//evil.example", "http://127.0.0.1:1@evil.example/", "javascript:1"]
 )

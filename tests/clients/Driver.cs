@@ -113,6 +113,7 @@ internal static class Driver
         change.Status = one.Text("status");
         change.Reason = one.Text("reason");
         change.Amount = one.Text("amount");
+        foreach (var pair in (Document)Value(one, "lines") ?? new Dictionary<string, object>()) change.Lines[pair.Key] = (string)pair.Value;
         return change;
     }
 

@@ -116,6 +116,24 @@ def test_a_merchant_approves_amends_and_rejects(own_box: RunningBox, client: Lan
     assert (held["status"], held["amount"], held["reason"]) == ("rejected", "80.00", "returned")
 
 
+def test_an_order_of_several_groups_is_reported_and_amended_by_them(own_box: RunningBox, client: Language) -> None:
+    baskets = []
+    for _ in range(2):
+        items = [
+            {"unitPrice": "60.00", "quantity": 1, "group": "default"},
+            {"unitPrice": "20.00", "quantity": 2, "group": "vouchers"},
+        ]
+        baskets.append({"action": "sale", "orderId": order(client), "currency": "EUR", "items": items})
+    ids = [one["ok"]["conversionId"] for one in client.run(*(call(own_box, "report", one) for one in baskets))]
+    lines = {"default": "60.00", "vouchers": "20.00"}
+    changed, validated = client.run(
+        call(own_box, "change", {"lines": lines}, conversionId=ids[0]),
+        call(own_box, "validate", [{"conversionId": ids[1], "lines": lines}]),
+    )
+    assert (changed["ok"]["code"], validated["ok"][0]["code"]) == (200, 200), (changed, validated)
+    assert [as_merchant(own_box, "GET", f"/v1/conversions/{one}")["amount"] for one in ids] == ["80.00", "80.00"]
+
+
 def page_reports(box: RunningBox, signature: str, order_id: str, amount: str = "100.00") -> tuple[int, Any]:
     """What the tag sends from a page that carries a signature."""
     body = {

@@ -74,6 +74,14 @@ def test_what_was_not_given_is_not_sent(client: Language, recorder: RecordingBox
     assert recorder.requests[0].document == SALE
 
 
+def test_a_basket_says_what_the_order_is_worth(client: Language, recorder: RecordingBox) -> None:
+    """A list of values that is empty would be refused."""
+    basket = {"action": "sale", "orderId": "B-1", "items": [{"quantity": 2, "unitPrice": "5.00"}]}
+    recorder.will_answer(reply(202, ACCEPTED))
+    client.run(report(recorder, basket))
+    assert recorder.requests[0].document == basket
+
+
 def test_a_repetition_is_told_apart(client: Language, recorder: RecordingBox) -> None:
     recorder.will_answer(reply(200, {**ACCEPTED, "duplicate": True}))
     outcome = only(client.run(report(recorder)))
@@ -101,6 +109,7 @@ def test_validations_name_a_conversion_or_an_order(client: Language, recorder: R
     validations = [
         {"conversionId": "cv_1", "status": "approved"},
         {"orderId": "B-2", "action": "sale", "status": "rejected", "reason": "returned"},
+        {"conversionId": "cv_3", "lines": {"kitchen": "10.00", "shoes": "0"}},
     ]
     outcome = only(client.run({**report(recorder), "operation": "validate", "argument": validations}))
     assert recorder.requests[0].path == "/demo/v1/validations"

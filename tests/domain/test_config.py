@@ -57,6 +57,7 @@ def test_a_missing_key_is_named() -> None:
         ("merchant__account", "0x12"),
         ("site__origins", []),
         ("site__origins", ["https://shop.example/path"]),
+        ("site__origins", ["https://shop.example", "none"]),
         ("site__landingPage", "shop.example"),
         ("network__batchSeconds", 0),
         ("signer__kind", "plaintext"),

@@ -83,6 +83,13 @@ def test_a_mistake_is_named_with_its_place(path: str, value: Any, told: str) -> 
     assert all(where.startswith("$") for where, _ in found)
 
 
+def test_a_page_without_an_origin_may_be_let_in_on_a_public_network_too() -> None:
+    document = json.loads(changed("network.chainId", 8453))
+    document["site"]["origins"] = ["http://shop.example", "null"]
+    told = [where for where, _ in faults(json.dumps(document).encode()) if "origins" in where]
+    assert told == ["$.site.origins[0]"]
+
+
 def test_every_mistake_is_told_at_once() -> None:
     document = json.loads(changed("network.chainId", 8453))
     document["rates"] = {"EUR": "1"}

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
-from chalicelib.domain import tag_revision
+from chalicelib.domain import config, report, tag_revision
+from chalicelib.domain.errors import Refusal
 
 FOLDER = Path(__file__).parents[2] / "chalicelib" / "web" / "tag"
 STUB = (FOLDER.parents[2] / "tag" / "stub.html").read_text().strip()
@@ -28,6 +29,7 @@ CONFIG: dict[str, Any] = {
     "consent": "granted",
     "cookieDomain": None,
 }
+MERCHANT = config.parse((FOLDER.parents[2] / "configs" / "demo.json").read_bytes(), "demo.json")
 Found = TypeVar("Found")
 
 # What shops' own scripts do to the browser's.
@@ -80,6 +82,15 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that hangs up is part of the tests."""
+
+
+def refusal_of(body: Any) -> tuple[int, Any] | None:
+    """What the box would answer a report that it does not take, by the box's own reading of it."""
+    try:
+        report.normalise(report.read_body(json.dumps(body).encode(), report.Body), "tag", MERCHANT)
+    except Refusal as refusal:
+        return refusal.status, {"status": refusal.status, "code": refusal.code, "detail": refusal.detail}
+    return None
 
 
 @dataclass
@@ -157,6 +168,8 @@ class FaultBox:
             if self.answers:
                 return self.answers.pop(0)
             body = seen.json
+            if refused := refusal_of(body):
+                return refused
             key = (body.get("metadata") or {}).get("orderId") or body["eventId"]
             duplicate = key in self.known
             self.known.setdefault(str(key), f"c{len(self.known)}")

@@ -55,6 +55,48 @@ def test_the_cookie_is_domain_wide_by_option(
     assert page.evaluate(KEPT) == "c1"
 
 
+@pytest.fixture
+def two_cookies(context: BrowserContext, box: FaultBox, shop: Shop, snippet: str) -> str:
+    """The address at which a visitor's click was kept for one host before the merchant made the cookie domain-wide."""
+    url = shop.page("/", snippet).replace("localhost", "www.shop.localhost")
+    context.add_cookies([{"name": "mtag", "value": "old1", "url": url, "secure": True, "sameSite": "Lax"}])
+    box.config["cookieDomain"] = "shop.localhost"
+    return url
+
+
+def test_a_newer_click_replaces_the_cookie_of_before_it_was_domain_wide(
+    page: Page, context: BrowserContext, box: FaultBox, two_cookies: str, call: Call
+) -> None:
+    page.goto(two_cookies + "?clickId=new2")
+    page.wait_for_function("document.cookie == 'mtag=new2'")
+    assert [cookie["domain"] for cookie in context.cookies()] == [".shop.localhost"]
+    assert sold_with(box, call) == "new2"
+
+
+def test_a_no_removes_the_cookie_of_before_it_was_domain_wide(
+    page: Page, context: BrowserContext, two_cookies: str
+) -> None:
+    context.add_cookies(
+        [{"name": "mtag", "value": "new2", "domain": ".shop.localhost", "path": "/", "secure": True, "sameSite": "Lax"}]
+    )
+    page.goto(two_cookies)
+    page.wait_for_function("window.mtag?.log?.length")  # the config has come
+    assert page.evaluate("document.cookie").count("mtag=") == 2
+    page.evaluate("mtag('consent', 'denied')")
+    assert context.cookies() == []
+
+
+@pytest.mark.parametrize("other", ["x-mtag=wrong", "x=1 mtag=wrong", "mtag-x=wrong"])
+def test_a_cookie_of_a_like_name_is_not_the_tags(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, other: str
+) -> None:
+    page.goto(shop.page("/", f"<script>document.cookie = '{other};path=/'</script>" + snippet))
+    assert call("click") == [False, {"clickId": None}]
+    page.goto(shop.page("/", snippet) + "?clickId=c1")
+    page.wait_for_function("document.cookie.includes('mtag=c1')")
+    assert sold_with(box, call) == "c1"
+
+
 def test_a_cookie_that_the_box_set_is_left_as_it_is(
     page: Page, context: BrowserContext, shop: Shop, snippet: str, call: Call, box: FaultBox
 ) -> None:
@@ -162,6 +204,37 @@ def test_a_sale_made_while_the_click_is_asked_for_waits_for_it(
     page.goto(shop.page("/", snippet + "<script>mtag('lead')</script>") + "?via=partner")
     box.wait(1)
     assert box.conversions[0]["clickId"].startswith("via-")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "history.replaceState(null, '', '/clean')",
+        "dispatchEvent(new PopStateEvent('popstate'))",
+        "Attrace.init({verbose: true})",
+        "Attrace.init(1, 2)",
+    ],
+)
+def test_a_route_change_does_not_send_a_waiting_sale_without_its_click(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, change: str
+) -> None:
+    box.hold("beacon")
+    page.goto(shop.page("/", snippet + "<script>mtag('lead')</script>") + "?via=partner")
+    box.wait(1, "/v1/beacon/click")
+    page.evaluate(change)
+    box.let_go()
+    assert box.wait(1)[0].json.get("clickId", "").startswith("via-")
+
+
+def test_a_page_left_while_the_click_is_asked_for_sends_the_sale_without_it(
+    page: Page, box: FaultBox, shop: Shop, snippet: str
+) -> None:
+    """Sent without its click is better than not sent."""
+    box.hold("beacon")
+    page.goto(shop.page("/", snippet + "<script>mtag('lead')</script>") + "?via=partner")
+    box.wait(1, "/v1/beacon/click")
+    page.goto(shop.page("/next", "<p>next"))
+    assert "clickId" not in box.wait(1)[0].json
 
 
 def test_two_tabs_share_the_newest_click(

@@ -167,6 +167,19 @@ def test_where_consent_is_off_the_tag_asks_nobody(
     assert call("sale", {"orderId": 1}, ["1.00"])[0] is True
 
 
+def test_where_consent_is_off_a_no_is_remembered_all_the_same(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
+    """Silence means yes there too."""
+    box.config["consent"] = "off"
+    url = shop.page("/", snippet)
+    page.goto(url)
+    page.evaluate("mtag('consent', 'denied')")
+    page.goto(url)
+    assert call("sale", {"orderId": 1}, ["1.00"]) == [False, {"code": "no_consent"}]
+    assert page.evaluate(STORED) == ["mtag.consent"]
+
+
 def cmp(*events: dict[str, Any]) -> str:
     """A consent manager that speaks IAB TCF v2.2; `decide` is what its dialogue does later."""
     return (
@@ -215,6 +228,83 @@ def test_while_the_iab_dialogue_shows_a_required_consent_is_not_given(
     page.evaluate("data => decide(data)", consents("useractioncomplete", 1, 7))
     required.wait(1)
     assert required.conversions[0]["clickId"] == "c1"
+
+
+@pytest.mark.parametrize("announce", [True, False])
+def test_while_the_iab_dialogue_shows_silence_is_not_a_yes(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, announce: bool
+) -> None:
+    """Whoever asks has not been answered."""
+    box.announce = announce
+    page.goto(shop.page("/", cmp(consents("cmpuishown")) + snippet + SALE) + "?clickId=c1")
+    quiet(page, box)
+    page.evaluate("data => decide(data)", consents("useractioncomplete", 1, 7))
+    assert box.wait(1)[0].json["clickId"] == "c1"
+
+
+def test_while_the_iab_dialogue_shows_a_kept_click_is_no_permission_either(
+    page: Page, context: BrowserContext, box: FaultBox, shop: Shop, snippet: str
+) -> None:
+    page.goto(shop.page("/", snippet) + "?clickId=c1")
+    page.wait_for_function("document.cookie.includes('mtag=c1')")
+    know_no_mode(page, context, box)
+    page.goto(shop.page("/thanks", cmp(consents("cmpuishown")) + snippet + SALE))
+    page.wait_for_function("window.mtag && mtag.log")
+    box.let_go()
+    page.wait_for_function("mtag.log.length")
+    assert box.of("/v1/beacon") == []
+
+
+def test_a_no_in_the_iab_dialogue_refuses_what_waited(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
+    page.goto(shop.page("/", cmp(consents("cmpuishown")) + snippet + SALE) + "?clickId=c1")
+    page.wait_for_function("!!window.decide")
+    page.evaluate("data => decide(data)", consents("useractioncomplete", 1))
+    assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
+    quiet(page, box)
+
+
+LATER = "<script>window.__tcfapi = (command, version, callback) => setTimeout(() => callback(%s), 50)</script>"
+AT_ONCE = "<script>window.__tcfapi = (command, version, callback) => callback(%s)</script>"
+
+
+@pytest.mark.parametrize("when", [LATER, AT_ONCE], ids=["later", "at once"])
+@pytest.mark.parametrize("mode", ["granted", "required"])
+def test_where_the_consent_manager_does_not_speak_tcf_the_mode_decides(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, mode: str, when: str
+) -> None:
+    box.config["consent"] = mode
+    page.goto(shop.page("/", when % "null, false" + snippet + SALE) + "?clickId=c1")
+    if mode == "required":
+        quiet(page, box)
+    else:
+        assert box.wait(1)[0].json["clickId"] == "c1"
+
+
+@pytest.mark.parametrize("when", [LATER, AT_ONCE], ids=["later", "at once"])
+@pytest.mark.parametrize("purpose", ["undefined", "{}"])
+def test_where_consent_is_needed_and_none_is_named_it_is_a_no(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, when: str, purpose: str
+) -> None:
+    said = f"{{eventStatus: 'tcloaded', gdprApplies: true, purpose: {purpose}}}, true"
+    page.goto(shop.page("/", when % said + snippet + SALE) + "?clickId=c1")
+    page.wait_for_function("window.got")
+    assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
+    quiet(page, box)
+
+
+@pytest.mark.parametrize("yes", ["true", "1", "'1'", "'true'", "'granted'", "'Granted'", "'GIVEN'"])
+def test_a_yes_may_be_written_in_several_ways(
+    page: Page, required: FaultBox, shop: Shop, snippet: str, yes: str
+) -> None:
+    page.goto(shop.page("/", snippet + SALE + f"<script>mtag('consent', {yes})</script>"))
+    required.wait(1)
+
+
+@pytest.mark.parametrize("no", ["false", "0", "''", "null", "'Denied'", "'no'", ""])
+def test_everything_else_is_a_no(page: Page, shop: Shop, snippet: str, no: str) -> None:
+    page.goto(shop.page("/", f"{snippet}<script>mtag('consent', {no})</script>{SALE}".replace(", )", ")")))
+    page.wait_for_function("window.got")
+    assert page.evaluate("window.got") == [False, {"code": "no_consent"}]
 
 
 def test_a_kept_click_proves_permission_before_the_config_comes(

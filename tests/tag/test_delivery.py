@@ -69,6 +69,43 @@ def test_a_lead_needs_no_values(page: Page, box: FaultBox, shop: Shop, snippet: 
     assert box.conversions[0]["action"] == action  # the box takes 'leads' for lead
 
 
+@pytest.mark.parametrize("values", [[12.5], 12.5, ["12.5"], "12.5"])
+def test_amounts_may_be_numbers(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, values: Any) -> None:
+    page.goto(shop.page("/", snippet))
+    assert call("sale", {"orderId": 7, "voucher": 10}, values)[0] is True
+    [sent] = box.conversions
+    assert (sent["values"], sent["voucher"], sent["metadata"]) == (["12.5"], "10", {"orderId": 7})
+
+
+def test_a_basket_may_be_written_in_numbers(page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call) -> None:
+    page.goto(shop.page("/", snippet))
+    items = [{"sku": 4711, "unitPrice": 5.5, "quantity": "2", "name": "1"}, {"unitPrice": 1}]
+    assert call("sale", {"orderId": "1", "items": items}, [12])[0] is True
+    assert box.conversions[0]["items"] == [
+        {"sku": "4711", "unitPrice": "5.5", "quantity": 2, "name": "1"},
+        {"unitPrice": "1"},
+    ]
+
+
+@pytest.mark.parametrize(("said", "meant"), [(True, True), (1, True), ("1", True), ("true", True), (0, False)])
+def test_a_test_may_be_said_in_several_ways(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, said: Any, meant: bool
+) -> None:
+    page.goto(shop.page("/", snippet))
+    assert call("sale", {"orderId": "1", "isTest": said}, ["1.00"])[0] is True
+    assert box.conversions[0]["isTest"] is meant
+
+
+@pytest.mark.parametrize("action", ["sale", "lead"])
+@pytest.mark.parametrize("values", [None, []])
+def test_a_basket_needs_no_values(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, action: str, values: Any
+) -> None:
+    page.goto(shop.page("/", snippet))
+    assert call(action, {"orderId": "1", "items": [{"unitPrice": "5.00"}]}, values)[0] is True
+    assert "values" not in box.conversions[0]
+
+
 def test_an_order_id_alone_is_taken_for_metadata(
     page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
 ) -> None:

@@ -97,26 +97,31 @@ function add_action($name, $do) { global $actions; $actions[$name] = $do; }
 function esc_url($url) { return htmlspecialchars($url); }
 class Order {
     function get_order_number() { return "W-7</script><b>'\"&"; }
-    function get_currency() { return 'EUR'; }
+    function get_currency() { return $_SERVER['argv'][2]; }
     function get_coupon_codes() { return ['SAVE10']; }
     function get_subtotal() { return 60.5; }
     function get_total_discount() { return '10.5'; }
 }
 function wc_get_order($id) { return new Order(); }
+function wc_get_price_decimals() { return (int) $_SERVER['argv'][3]; }
 require $argv[1];
 $actions['wp_head'](); $actions['woocommerce_thankyou'](7);
 """
 
 
-def test_woocommerce(page: Page, box: FaultBox, shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("currency", "decimals", "value"), [("EUR", 2, "50.00"), ("JPY", 0, "50")])
+def test_woocommerce(
+    page: Page, box: FaultBox, shop: Shop, tmp_path: Path, currency: str, decimals: int, value: str
+) -> None:
     plugin, host = tmp_path / "plugin.php", tmp_path / "host.php"
     plugin.write_text(example("woocommerce.php", box))
     host.write_text(WORDPRESS)
-    printed = subprocess.run(["php", str(host), str(plugin)], check=True, capture_output=True, text=True).stdout
+    run = ["php", str(host), str(plugin), currency, str(decimals)]
+    printed = subprocess.run(run, check=True, capture_output=True, text=True).stdout
     page.goto(shop.page("/", printed))
     sent = box.wait(1)[0].json
     assert sent["metadata"] == {"orderId": "W-7</script><b>'\"&"}
-    assert (sent["values"], sent["voucher"], sent["currency"]) == (["50.00"], "SAVE10", "EUR")
+    assert (sent["values"], sent["voucher"], sent["currency"]) == ([value], "SAVE10", currency)
 
 
 SHOPIFY = """
@@ -127,18 +132,23 @@ const browser = {localStorage: {setItem: async (k, v) => { kept[k] = v }, getIte
 
 
 @pytest.mark.parametrize("landing", ["https://shop.example/?clickId=c1", "https://shop.example/"])
-def test_the_shopify_pixel(page: Page, box: FaultBox, shop: Shop, landing: str) -> None:
+def test_the_shopify_pixel_in_a_sandboxed_frame_without_an_origin(
+    page: Page, box: FaultBox, shop: Shop, landing: str
+) -> None:
     checkout = {
         "order": {"id": 77},
         "subtotalPrice": {"amount": 45.5},
         "currencyCode": "EUR",
         "discountApplications": [{"title": "SAVE10"}],
     }
-    pixel = f"<script>{SHOPIFY}{example('shopify-pixel.js', box)}</script>"
-    page.goto(shop.page("/", pixel))
-    page.evaluate("href => subscribed.page_viewed({context: {document: {location: {href}}}})", landing)
-    page.evaluate("checkout => subscribed.checkout_completed({data: {checkout}})", checkout)
-    sent = box.wait(1)[0].json
+    shop.page("/pixel", f"<script>{SHOPIFY}{example('shopify-pixel.js', box)}</script>")
+    page.goto(shop.page("/", '<iframe sandbox="allow-scripts" src="/pixel"></iframe>'))
+    frame = page.frames[1]
+    frame.evaluate("href => subscribed.page_viewed({context: {document: {location: {href}}}})", landing)
+    frame.evaluate("checkout => subscribed.checkout_completed({data: {checkout}})", checkout)
+    [seen] = box.wait(1)
+    assert seen.headers["origin"] == "null"
+    sent = seen.json
     assert sent.get("clickId") == ("c1" if "clickId" in landing else None)
     assert (sent["values"], sent["metadata"], sent["voucher"]) == (["45.5"], {"orderId": "77"}, "SAVE10")
     assert box.of("", "OPTIONS") == []
