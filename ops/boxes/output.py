@@ -42,6 +42,8 @@ def explains_failures(command: F) -> F:
 
         try:
             return command(*args, **options)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
         except Refusal as refusal:
             raise WrongInput(refusal.detail) from None
         except (ClientError, BotoCoreError) as error:
@@ -52,6 +54,12 @@ def explains_failures(command: F) -> F:
             raise Failed(_of_aws(error, error.cause)) from None
         except (PartFailed, OSError) as error:
             raise Failed(str(error)) from None
+        except Exception as error:
+            from chalicelib.adapters.network import NoAnswer  # takes a second, for it brings web3
+
+            if not isinstance(error, NoAnswer):
+                raise
+            raise Failed(f"the network could not be asked: {error}") from None
 
     return explained  # type: ignore[return-value]
 
