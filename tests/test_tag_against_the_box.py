@@ -148,7 +148,8 @@ def box_under_the_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     folder = tmp_path_factory.mktemp("under-the-shop")
     config = json.loads((ROOT / "configs" / "demo.json").read_text())
     config["tracking"] = {"cookieDomain": "shop.localhost"}
-    config["site"]["origins"].append("null")
+    shop = "shop.localhost:8801"
+    config["site"] |= {"landingPage": f"http://{shop}/", "origins": [f"http://{shop}", "null"], "hosts": [shop]}
     file = folder / "config.json"
     file.write_text(json.dumps(config))
     box = RunningBox(folder / "data", "--port", "0", "--config", str(file))

@@ -76,6 +76,7 @@ def _as_recorded(held: Conversion) -> Conversion:
         attribution=_attributed_as(entry) if is_of_another_agreement(held) else held.attribution,
         lines=entry.lines,
         amount=sum(line.amount for line in entry.lines),
+        amount_corrected=False,
         verified=entry.verified,
         decision=entry.decision,
         reason=entry.reason,

@@ -57,13 +57,15 @@ def _write_report(box: Box) -> None:
     except NoAnswer as silence:
         _report_silence(box, silence)
         return
-    kept = box.state.read(REPORT, Report)
+    kept, contract = box.state.read(REPORT, Report), box.config.network.contract
+    seen_final = kept.final if kept is not None and kept.contract == contract else 0
     box.state.write(
         REPORT,
         Report(
             at=box.now(),
             head=view.latest.number,
-            final=max(view.final, kept.final if kept else 0),
+            final=max(view.final, seen_final),
+            contract=contract,
             balance=str(min(balances)),
             in_flight=len(under_way),
             paused=_paused(box),

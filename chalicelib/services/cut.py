@@ -59,7 +59,9 @@ class Waiting:
 
     def due_in(self) -> int | None:
         """Milliseconds until the oldest that waits for its time is due, None when none does."""
-        oldest = [queue[0][0] for operation, queue in self._queues.items() if queue and not self._is_due(operation)]
+        oldest = [
+            self._since(queue) for operation, queue in self._queues.items() if queue and not self._is_due(operation)
+        ]
         return max(0, min(oldest) + self._patience - self._box.now()) if oldest else None
 
     @property
@@ -68,7 +70,12 @@ class Waiting:
 
     def _is_due(self, operation: Operation) -> bool:
         queue = self._queues[operation]
-        return bool(queue) and (len(queue) >= self._size or self._box.now() - queue[0][0] >= self._patience)
+        return bool(queue) and (len(queue) >= self._size or self._box.now() - self._since(queue) >= self._patience)
+
+    @staticmethod
+    def _since(queue: list[tuple[int, Conversion]]) -> int:
+        """Of the oldest, but for what the network refuses for now: that goes along with the others, and hurries none of them."""
+        return next((since for since, conversion in queue if conversion.refused is None), queue[0][0])
 
     def _drop(self, operation: Operation, gone: Set[str]) -> None:
         self._queues[operation] = [row for row in self._queues[operation] if row[1].conversion_id not in gone]

@@ -21,5 +21,7 @@ class Report(Struct, rename="camel", kw_only=True):
     paused: str | None
     oldest_unsent: int | None
     oldest_in_flight: int | None = None
+    contract: str = ""
+    """Of another one, on another chain perhaps, `final` says nothing."""
     differences: int = 0
     rpc: str = "ok"

@@ -27,9 +27,13 @@ def forgotten(box: Box) -> None:
 def _forgotten(box: Box, address: str) -> Iterator[Transaction]:
     """From the newest down, to one whose claims stand. Those of sales that are gone altogether are passed over, and not looked at again."""
     carrying = box.state.carrying(address)
+    is_noted = carrying is not None
     for nonce in range(_newest(box, address, carrying), -1, -1):
         found = box.transactions.get(address, nonce)
-        if found is None or found.state in DEAD or (found.open and not found.claimed):
+        if found is None or found.state in DEAD:
+            continue
+        if found.open and not found.claimed:
+            is_noted = True  # not looked at: it may carry some
             continue
         cargo = box.transactions.cargo(address, nonce)
         if not cargo.members:
@@ -38,10 +42,17 @@ def _forgotten(box: Box, address: str) -> Iterator[Transaction]:
         if stands is None:
             if box.state.carry(address, carrying, nonce - 1):
                 carrying = nonce - 1
+                is_noted = True
         elif stands and found.claimed:
+            if not is_noted:
+                box.state.carry(address, None, nonce)
             return
         else:
+            is_noted = True
             yield found
+    if not is_noted:
+        # Anchors alone, so far: without a note each turn would read all of them, and their clicks, again.
+        box.state.carry(address, None, -1)
 
 
 def _newest(box: Box, address: str, carrying: int | None) -> int:

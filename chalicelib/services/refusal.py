@@ -114,7 +114,8 @@ def _is_behind(box: Box) -> bool:
     """Whether the node that answered has yet to see blocks that the box has seen final."""
     seen = box.state.read(REPORT, Report)
     latest = box.network.block("latest")
-    return latest is None or (seen is not None and latest.number < seen.final)
+    is_of_this_contract = seen is not None and seen.contract == box.config.network.contract
+    return latest is None or (seen is not None and is_of_this_contract and latest.number < seen.final)
 
 
 def _is_too_much(error: RpcError) -> bool:

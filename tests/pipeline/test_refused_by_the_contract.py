@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.adapters.contract import StatusView
-from chalicelib.adapters.network import Network
+from chalicelib.adapters.network import Network, Reverted
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.report import Body, Item
 from chalicelib.services import aside, track
@@ -16,8 +16,9 @@ from chalicelib.services.anchor import anchor
 from chalicelib.services.confirm import confirm
 from chalicelib.services.erase import erase_conversion
 from chalicelib.services.lifecycle import standing
+from chalicelib.services.network_report import REPORT, Report
 from chalicelib.services.receipts import receipt
-from chalicelib.services.record import carry
+from chalicelib.services.record import carry, record
 from chalicelib.services.validate import Correction, correct
 from tests.rig.ground import CHAIN_ID, DAY_MS, Ground
 
@@ -341,3 +342,53 @@ def test_clicks_whose_anchor_fails_are_anchored_again(ground: Ground) -> None:
     assert anchor(ground.box) == 2
     ground.settle()
     assert ground._views.counts(ground.owner.address) == (0, 2)
+
+
+def test_what_waits_for_a_refusal_to_pass_hurries_no_other(
+    grounds: Callable[..., Ground], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the oldest of its queue, for a day; each sale beside it would be a batch of its own."""
+    ground = grounds(batch_size=10, batchSeconds=60)
+    estimate = Network.estimate_gas
+
+    def unreasonable(node: Network, to: str, data: bytes, sender: str) -> int:
+        if ground.agreements[1][2:] in data.hex():
+            raise Reverted(b"", "execution reverted")
+        return estimate(node, to, data, sender)
+
+    monkeypatch.setattr(Network, "estimate_gas", unreasonable)
+    (waiting,) = ground.sell(1, publisher=1)
+    ground.pass_time(61_000)
+    assert record(ground.box) == 0
+    held = ground.box.conversions.get(waiting)
+    assert held is not None and held.refused is not None
+    for _ in range(3):
+        ground.sell(1, publisher=0)
+        assert record(ground.box) == 0
+    ground.pass_time(61_000)
+    assert record(ground.box) == 1
+
+
+def test_after_a_refused_correction_a_verified_report_counts(ground: Ground) -> None:
+    body = Body(action="sale", values=["100.00"], order_id="T-1", click_id=ground.clicks[0])
+    sold = track.conversion(ground.box, body, "tag").conversion.conversion_id
+    ground.settle()
+    correct(ground.box, sold, Correction(amount="50.00"), "merchant")
+    corrected = ground.box.conversions.get(sold)
+    assert corrected is not None
+    aside.refuse(ground.box, "amend", corrected, "Locked")
+    told = Body(action="sale", values=["120.00"], order_id="T-1")
+    assert track.conversion(ground.box, told, "server").conversion.amount == 12_000
+
+
+def test_what_was_seen_final_of_another_contract_holds_no_refusal_up(ground: Ground) -> None:
+    """The tables of a box that moved to another chain, where blocks are counted from the beginning."""
+    ground.pass_time(11_000)
+    confirm(ground.box)
+    seen = ground.box.state.read(REPORT, Report)
+    assert seen is not None
+    ground.box.state.write(REPORT, replace(seen, final=50_000, head=50_002, contract="0x" + "11" * 20))
+    (sold,) = ground.sell(1, publisher=1)
+    ground.end(1)
+    ground.settle()
+    assert reasons(ground) == {sold: "AgreementClosed"}

@@ -8,9 +8,15 @@ from typing import Any
 import boto3
 import pytest
 
+from chalicelib.adapters.stores.transactions import TransactionStore
+from chalicelib.domain.transaction import Cargo
+from chalicelib.services import reclaim
+from chalicelib.services.anchor import anchor
 from chalicelib.services.confirm import confirm
 from chalicelib.services.validate import Correction, correct
 from tests.rig.ground import Ground
+
+HOUR_MS = 3_600_000
 
 
 def backup(ground: Ground) -> dict[str, list[Any]]:
@@ -158,3 +164,24 @@ def test_claims_are_found_missing_below_one_that_came_to_nothing(grounds: Callab
     found = ground.conversions()
     assert len({entry.commitment for entry in ground.on_chain()}) == len(ground.on_chain())
     assert all(len(c.entries) == 1 for c in found)
+
+
+def test_what_carries_no_sale_is_not_read_again_at_every_turn(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box that only anchors clicks would read a month of anchors, and the clicks in them, each minute."""
+    read: list[int] = []
+    cargo = TransactionStore.cargo
+
+    def noted(store: TransactionStore, signer: str, nonce: int) -> Cargo:
+        read.append(nonce)
+        return cargo(store, signer, nonce)
+
+    monkeypatch.setattr(TransactionStore, "cargo", noted)
+    for _ in range(3):
+        ground.click(0)
+        ground.pass_time(HOUR_MS + 1_000)
+        anchor(ground.box)
+        ground.settle()
+    reclaim.forgotten(ground.box)
+    read.clear()
+    reclaim.forgotten(ground.box)
+    assert read == []
