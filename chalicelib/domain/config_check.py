@@ -60,7 +60,10 @@ def check(
     secrets = list(_secrets(document, file))
     if isinstance(document, dict) and (old := config_versions.outdated(document)) is not None:
         told = f"this file is of version {old}, today's is {VERSION}"
-        return None, [*secrets, ConfigError(file, "$.version", told, f"Run `box config migrate {merchant or ''}`")]
+        return None, [
+            *secrets,
+            ConfigError(file, "$.version", told, f"Run `box config migrate {merchant or 'MERCHANT'}`"),
+        ]
     config, faults = formed(written)
     if config is None:
         # A secret under a key that does not exist is a secret first: saying both would print its neighbourhood twice.

@@ -39,6 +39,12 @@ def read(text: bytes) -> Written:
         raise NotJson("not JSON: these bytes are no text in UTF-8", "Save it as UTF-8, or name another file") from None
     except RecursionError:
         raise NotJson("not JSON that anybody wrote: it nests too deeply", "Name another file") from None
+    except NotJson:
+        raise
+    except ValueError:
+        raise NotJson(
+            "not JSON that anybody wrote: a number in it has thousands of digits", "Name another file"
+        ) from None
     return Written(document, tuple(_paths(document, twice, "$")) if twice else ())
 
 

@@ -17,8 +17,8 @@ RATE_LIMIT = "rateLimit"
 """Where a request's context keeps what is left of its limit, for the answer's headers."""
 MAX_BODY_BYTES = 64 * 1024
 """Of a single report; batches have their own limit."""
-MAX_ID = 256
-"""Characters of an id in a path, more than any has: the table refuses keys of more than 1,024 bytes."""
+MAX_ID = 1024
+"""Bytes of an id in a path, more than any has: the table refuses longer keys."""
 
 
 class Routes(Blueprint):
@@ -51,7 +51,7 @@ def _answered(view: View, request: Request, path_parameters: dict[str, str], lim
     try:
         if limited:
             count_address(request)
-        if any(len(value) > MAX_ID for value in path_parameters.values()):
+        if any(len(value.encode()) > MAX_ID for value in path_parameters.values()):
             raise NotFound("not_found", "Nothing has an id as long as this.")
         return view(request, **path_parameters)
     except Refusal as refusal:

@@ -76,10 +76,7 @@ QUERY: dict[str, tuple[Schema, str]] = {
     ),
     "signature": ({"type": "string"}, "of signed page data"),
     "url": ({"type": "string"}, "a deep link into the merchant's site"),
-    "subId": (
-        {"type": "string", "maxLength": 128},
-        "the publisher's own note of where the link stood; the rest is cut off",
-    ),
+    "subId": ({"type": "string"}, "the publisher's own note of where the link stood; 128 characters are kept"),
 }
 HEADERS: dict[str, tuple[Schema, str]] = {
     "Location": ({"type": "string"}, "where it is"),

@@ -100,7 +100,7 @@ def _publisher(request: Request) -> str:
     publisher = caller.publisher_id or query_of(request).get("publisherId")
     if not publisher:
         raise Unprocessable("publisher_missing", "With an admin's key name the publisher: ?publisherId=….")
-    if len(publisher) > MAX_ID:
+    if len(publisher.encode()) > MAX_ID:
         raise NotFound("publisher_unknown", "No publisher has an id as long as this.")
     return publisher
 

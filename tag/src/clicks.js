@@ -1,5 +1,4 @@
 // The click: picked up from the address, kept for the attribution window, last click wins.
-import { settle } from './main.js';
 import { config } from './config.js';
 import { request } from './request.js';
 import { cookie, put, store } from './store.js';
@@ -11,6 +10,11 @@ let partner;
 
 /** While a click is to be asked for (the question) or is being asked for (1), a conversion waits. */
 export let question;
+
+/** The page is being left: without its click rather than not at all. */
+export const goWithout = () => {
+  question = 0;
+};
 
 // Kept as "expiry id older…": the older ones only show that an address in the browser's history is not a new click.
 const kept = () => store[CLICK] || '';
@@ -54,7 +58,6 @@ export const take = () => {
       (_, answer) => {
         question = 0;
         if (answer?.clickId) keep(answer.clickId);
-        settle();
       },
       encode(question),
     );

@@ -1,6 +1,6 @@
 // The public integration config: what differs between merchants. The browser's HTTP cache keeps it.
 import { src } from './box.js';
-import { landing, settle } from './main.js';
+import { landing } from './later.js';
 import { look } from './clicks.js';
 import { request } from './request.js';
 
@@ -18,5 +18,4 @@ export const loadConfig = () =>
     if (found?.consent) config = found;
     answered = 1;
     look(landing);
-    settle();
   });

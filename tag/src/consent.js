@@ -1,6 +1,6 @@
 // May we store and send? 1 yes, 0 no, undefined: not known yet, so do neither. docs/decisions/0021.
 import { storedClick } from './clicks.js';
-import { settle } from './main.js';
+import { settle } from './later.js';
 import { config } from './config.js';
 import { cookie, put, store } from './store.js';
 
@@ -11,9 +11,14 @@ const UNASKED = 2;
 const MUTE = 3;
 let tcf = UNASKED;
 
-/** Takes true, 1, 'true', 'granted' and 'given', in capitals too; everything else is a no. */
+/** Takes true, 1, 'true', 'yes', 'granted' and 'given', in capitals too; everything else is a no. */
 export const say = (granted) => {
-  said = /^[gt1]/i.test(granted) ? '1' : '0';
+  said = /^[gty1]/i.test(granted) ? '1' : '0';
+};
+
+/** The page is being left: a consent manager that has not answered is waited for no longer, and the merchant's mode decides. */
+export const stopWaiting = () => {
+  tcf ??= MUTE;
 };
 
 /** Says whether, and makes what is stored agree with it: a yes is kept; of a no only the no, and that only where silence would mean yes. */

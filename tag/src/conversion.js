@@ -7,7 +7,7 @@ import { encode } from './text.js';
 
 const PATH = '/v1/beacon/conversion';
 const KEPT = 'mtag.p.';
-const OWN = 'mtag.own';
+const OWN = 'mtag.o';
 const UNANSWERED = { code: 'unanswered' };
 
 let held;
@@ -51,7 +51,7 @@ export const hold = (action, back, meta, values) => {
     back = 0;
   };
   const metadata = {};
-  if (action < 's' && !meta?.items) values ??= 0;
+  if (action < 's' && !meta?.items?.[0]) values ??= 0;
   const top = { action, values: typeof values != 'object' ? [values] : values, metadata };
   if (typeof meta != 'object') meta = { orderId: meta };
   for (const key in meta) (/^(voucher|currency|items|customerStatus|signature|isTest)$/.test(key) ? top : metadata)[key] = meta[key];

@@ -1,24 +1,21 @@
 // The tag: one function, mtag(action, callback, metadata, values), and one level-triggered `settle` that brings everything up to date.
-import { box, debug } from './box.js';
-import { clickId, look, question, take } from './clicks.js';
+import { landing, settle, settleBy, stub } from './later.js';
 import { answered, loadConfig } from './config.js';
-import { permission, say } from './consent.js';
-import { hold, release, resend } from './conversion.js';
 import { log } from './request.js';
+import { permission, say, stopWaiting } from './consent.js';
+import { box, debug } from './box.js';
+import { clickId, goWithout, look, question, take } from './clicks.js';
+import { hold, release, resend } from './conversion.js';
 
-const stub = self.mtag;
-export const landing = stub?.u || location.href;
-
-/** Safe to call at any time, any number of times, with whatever browsers and pages pass to it: only `resend` says that the page is being
- *  left. What comes later (the config, a click, a consent manager's word) calls it again, hence the circle of imports. */
-export const settle = (next) => {
+/** Safe to call at any time, any number of times, with whatever browsers and pages pass to it. */
+settleBy(() => {
   try {
     look(location.href);
     const may = permission();
     if (may && answered) take();
-    if ((!question || next == resend) && may != null) release(may);
+    if (!question && may != null) release(may);
   } catch {}
-};
+});
 
 const mtag = (action, back, metadata, values) => {
   try {
@@ -43,8 +40,9 @@ if (!stub?.log) {
   resend();
   for (const call of stub?.q || []) mtag(...call);
   addEventListener('pagehide', () => {
-    // Without its click rather than not at all.
-    settle(resend);
+    stopWaiting();
+    goWithout();
+    settle();
     resend(1);
   });
   addEventListener('popstate', settle);

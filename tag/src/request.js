@@ -1,4 +1,5 @@
 import { box } from './box.js';
+import { settle } from './later.js';
 
 /** What was asked and answered, for the debug panel alone: [path, body, status, answer]. */
 export const log = [];
@@ -6,7 +7,7 @@ export const log = [];
 const get = self.fetch;
 
 /** One cross-origin request without a preflight that outlives the page; back(status, JSON), or back(0) when nothing readable came. */
-export const request = async (path, back, body, status = 0, answer) => {
+export const request = async (path, back, body, status, answer) => {
   try {
     const response = await get(box + path, body && { method: 'POST', body, keepalive: 1 });
     answer = await response.json();
@@ -14,4 +15,5 @@ export const request = async (path, back, body, status = 0, answer) => {
   } catch {}
   log[log.length] = [path, body, status, answer];
   back(status, answer);
+  settle();
 };

@@ -11,7 +11,7 @@ export const encode = (value, asIs) => {
   for (let [key, member] of Object.entries(value)) {
     if (member == null) continue;
     member =
-      !asIs && key == 'quantity' ? encode(+member, 1) : encode(key == 'isTest' ? /^[gt1]/i.test(member) : member, asIs || key == 'metadata');
+      !asIs && key == 'quantity' ? encode(+member, 1) : encode(key == 'isTest' ? /^[gty1]/i.test(member) : member, asIs || key == 'metadata');
     if (member) text += (text && ',') + (list ? '' : encode(key) + ':') + member;
   }
   return list ? text && '[' + text + ']' : '{' + text + '}';

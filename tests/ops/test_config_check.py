@@ -134,6 +134,7 @@ def test_a_key_that_stands_twice_is_a_mistake() -> None:
         (b"\x1f\x8b\x08\x00\xff", "no text in UTF-8"),
         (b'{"version": NaN}', "NaN is no number"),
         (b"[" * 100_000, "nests too deeply"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "thousands of digits"),
     ],
 )
 def test_what_is_no_json_is_told_by_line_and_column(text: bytes, told: str) -> None:

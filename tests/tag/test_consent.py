@@ -255,6 +255,31 @@ def test_while_the_iab_dialogue_shows_a_kept_click_is_no_permission_either(
     assert box.of("/v1/beacon") == []
 
 
+NEVER_ANSWERS = {
+    "its script is blocked": "window.__tcfapi = function () { (__tcfapi.a = __tcfapi.a || []).push(arguments) }",
+    "it throws": "window.__tcfapi = () => { throw Error('broken') }",
+    "it is no function": "window.__tcfapi = {}",
+    "its dialogue stays open": "window.__tcfapi = (_, __, back) => back({eventStatus: 'cmpuishown', gdprApplies: true}, true)",
+}
+
+
+@pytest.mark.parametrize("manager", NEVER_ANSWERS)
+@pytest.mark.parametrize("mode", ["granted", "required"])
+def test_when_the_page_is_left_without_a_consent_managers_word_the_mode_decides(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, manager: str, mode: str
+) -> None:
+    """Content blockers take a manager's script away and leave its stub: no sale may be lost by that where silence is a yes."""
+    box.config["consent"] = mode
+    stub = f"<script>{NEVER_ANSWERS[manager]}</script>"
+    page.goto(shop.page("/", stub + snippet + SALE) + "?clickId=c1")
+    quiet(page, box)
+    page.goto(shop.page("/next", "<p>next</p>"))
+    if mode == "granted":
+        assert box.wait(1)[0].json["clickId"] == "c1"
+    else:
+        quiet(page, box)
+
+
 def test_a_no_in_the_iab_dialogue_refuses_what_waited(page: Page, box: FaultBox, shop: Shop, snippet: str) -> None:
     page.goto(shop.page("/", cmp(consents("cmpuishown")) + snippet + SALE) + "?clickId=c1")
     page.wait_for_function("!!window.decide")
