@@ -317,7 +317,7 @@ def test_where_consent_is_needed_and_none_is_named_it_is_a_no(
     quiet(page, box)
 
 
-@pytest.mark.parametrize("yes", ["true", "1", "'1'", "'true'", "'granted'", "'Granted'", "'GIVEN'"])
+@pytest.mark.parametrize("yes", ["true", "1", "'1'", "'true'", "'granted'", "'Granted'", "'GIVEN'", "'yes'"])
 def test_a_yes_may_be_written_in_several_ways(
     page: Page, required: FaultBox, shop: Shop, snippet: str, yes: str
 ) -> None:

@@ -87,7 +87,9 @@ def test_a_basket_may_be_written_in_numbers(page: Page, box: FaultBox, shop: Sho
     ]
 
 
-@pytest.mark.parametrize(("said", "meant"), [(True, True), (1, True), ("1", True), ("true", True), (0, False)])
+@pytest.mark.parametrize(
+    ("said", "meant"), [(True, True), (1, True), ("1", True), ("true", True), ("Yes", True), (0, False)]
+)
 def test_a_test_may_be_said_in_several_ways(
     page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call, said: Any, meant: bool
 ) -> None:
@@ -104,6 +106,14 @@ def test_a_basket_needs_no_values(
     page.goto(shop.page("/", snippet))
     assert call(action, {"orderId": "1", "items": [{"unitPrice": "5.00"}]}, values)[0] is True
     assert "values" not in box.conversions[0]
+
+
+def test_a_lead_with_an_empty_basket_is_worth_nothing_and_taken(
+    page: Page, box: FaultBox, shop: Shop, snippet: str, call: Call
+) -> None:
+    page.goto(shop.page("/", snippet))
+    assert call("lead", {"orderId": "1", "items": []})[0] is True
+    assert box.conversions[0]["values"] == ["0"]
 
 
 def test_an_order_id_alone_is_taken_for_metadata(
