@@ -4,7 +4,7 @@ the page may neither throw nor write to the console."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -264,37 +264,56 @@ def test_where_connections_are_forbidden_an_image_carries_the_sale(tab: Tab, box
     tab.noise.clear()
 
 
+def kept_whole(firefox: Firefox, box: FaultBox, page: str, act: Callable[[Tab], None]) -> Tab:
+    """A tab that went elsewhere and is back on the page as it was. Whether Firefox keeps a page is its own affair, and on a busy machine
+    now and then it does not: then a new visitor tries."""
+    for _ in range(5):
+        box.seen.clear()
+        tab = firefox.tab()
+        tab.open(page)
+        tab.wait_until(COOKIE)
+        tab.evaluate("void addEventListener('pageshow', event => { window.restored = event.persisted })")
+        act(tab)
+        tab.back()
+        tab.wait_for_address(page)
+        tab.wait_until("document.readyState == 'complete'")
+        if tab.evaluate("window.restored === true"):
+            return tab
+        tab.close()
+    raise AssertionError("Firefox kept the page not once")
+
+
 def test_a_page_back_from_the_back_forward_cache_sells_with_the_newest_click_and_once(
-    tab: Tab, box: FaultBox, shop: Shop, snippet: str
+    firefox: Firefox, box: FaultBox, shop: Shop, snippet: str
 ) -> None:
-    tab.open(shop.page("/", snippet) + "?clickId=c1")
-    tab.wait_until(COOKIE)
-    tab.call("sale", {"orderId": "first"}, ["1.00"])
-    tab.evaluate("void addEventListener('pageshow', event => { window.restored = event.persisted })")
-    tab.open(shop.page("/next", snippet) + "?clickId=c2")
-    tab.wait_until(f"{COOKIE} == 'c2'")
-    tab.back()
-    tab.wait_until("window.restored")
+    def sell_and_click_again(tab: Tab) -> None:
+        tab.call("sale", {"orderId": "first"}, ["1.00"])
+        tab.open(shop.page("/next", snippet) + "?clickId=c2")
+        tab.wait_until(f"{COOKIE} == 'c2'")
+
+    tab = kept_whole(firefox, box, shop.page("/", snippet) + "?clickId=c1", sell_and_click_again)
     tab.call("sale", {"orderId": "second"}, ["1.00"])
     assert [(one["metadata"]["orderId"], one["clickId"]) for one in box.conversions] == [
         ("first", "c1"),
         ("second", "c2"),
     ]
+    assert tab.noise == []
+    tab.close()
 
 
 def test_a_consent_withdrawn_while_the_page_was_away_binds_the_restored_page(
-    tab: Tab, box: FaultBox, shop: Shop, snippet: str
+    firefox: Firefox, box: FaultBox, shop: Shop, snippet: str
 ) -> None:
-    tab.open(shop.page("/", snippet) + "?clickId=c1")
-    tab.wait_until(COOKIE)
-    tab.evaluate("void addEventListener('pageshow', event => { window.restored = event.persisted })")
-    tab.open(shop.page("/privacy", snippet))
-    tab.evaluate("mtag('consent', 'denied')")
-    tab.back()
-    tab.wait_until("window.restored")
+    def withdraw(tab: Tab) -> None:
+        tab.open(shop.page("/privacy", snippet))
+        tab.evaluate("mtag('consent', 'denied')")
+
+    tab = kept_whole(firefox, box, shop.page("/", snippet) + "?clickId=c1", withdraw)
     assert tab.call("sale", ORDER, ["1.00"]) == [False, {"code": "no_consent"}]
     assert box.of("/v1/beacon") == []
     assert tab.evaluate(STORED) == ["mtag.consent"]
+    assert tab.noise == []
+    tab.close()
 
 
 def test_a_reloaded_thank_you_page_without_an_order_id_is_one_sale(
