@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from chalicelib.settings import Settings, settings
 
@@ -159,9 +159,13 @@ class Box:
     @cached_property
     def views(self) -> "NetworkViews":
         """What the contract answers."""
+        return self.views_at("latest")
+
+    def views_at(self, block: "int | Literal['latest']") -> "NetworkViews":
+        """What it answered on the state of that block."""
         from chalicelib.adapters.contract import NetworkViews
 
-        return NetworkViews(lambda data: self.network.call(self.config.network.contract, data))
+        return NetworkViews(lambda data: self.network.call(self.config.network.contract, data, at=block))
 
     @cached_property
     def outgoing(self) -> "Callable[[str, str, Mapping[str, str], bytes | None], Answer]":

@@ -3,7 +3,6 @@ box, and names what should not be; with kept 202 answers it also asks where each
 """
 
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -19,14 +18,13 @@ from chalicelib.domain.money import format_amount
 from chalicelib.domain.network_changes import REASONS
 from chalicelib.domain.network_status import DAY
 from ops.answers_audit import AnswersAudit
-from ops.boxes.given import WEB_ADDRESS
+from ops.boxes.given import ADDRESS, WEB_ADDRESS
 from ops.chain_reader import Chain, ChainUnreadable, topic_of
 from ops.kept_answers import Kept, read_saved
 from ops.ledger import Ledger
 from ops.ledger_entries import Finding
 from ops.receipt_checks import moment
 
-_ACCOUNT = re.compile(r"0x[0-9a-fA-F]{40}")
 _REASON_NAMES = {code: name for name, code in REASONS.items()}
 
 
@@ -186,10 +184,10 @@ def audit(
         answers = read_saved(saved.read(), box) if saved else []
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise click.UsageError(f"--saved is neither a JSON array nor JSON lines of 202 answers: {error!r}") from error
-    if not _ACCOUNT.fullmatch(publisher):
+    if not ADDRESS.fullmatch(publisher):
         raise click.UsageError("--publisher is an account, 0x and 40 hex digits: `publisher` in any receipt names it")
     for option, account in (("--contract", contract), ("--merchant", merchant)):
-        if account is not None and not _ACCOUNT.fullmatch(account):
+        if account is not None and not ADDRESS.fullmatch(account):
             raise click.UsageError(f"{option} is an address, 0x and 40 hex digits: any receipt names it")
     try:
         contract = contract or _only_contract_of(publisher, rpc, from_block)

@@ -13,12 +13,11 @@ from eth_abi.exceptions import DecodingError
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.adapters.contract import NetworkViews, RecordedBytes, find_batch
+from chalicelib.adapters.contract import RecordedBytes, find_batch
 from chalicelib.adapters.contract_abi import topic
 from chalicelib.adapters.contract_events import Recorded, decode_logs
 from chalicelib.adapters.network import NoAnswer, Reverted, RpcError, Sent
 from chalicelib.adapters.stores.item import Exists
-from chalicelib.adapters.stores.state import SIGNERS
 from chalicelib.bootstrap import Box
 from chalicelib.domain.batch import BadBatch
 from chalicelib.domain.commitment import COMMITMENT_SIZE, commit
@@ -93,16 +92,15 @@ def _remember(box: Box, before: Known, after: Known) -> Known:
 
 def _recorded_until(box: Box, at: int | Literal["latest"] = "latest") -> int:
     """The newest sequence that the contract has given. Raises NoAnswer where nothing there answers as the contract does."""
-    views = NetworkViews(lambda data: box.network.call(box.config.network.contract, data, at=at))
     try:
-        return views.counts(box.config.merchant.account)[0]
+        return box.views_at(at).counts(box.config.merchant.account)[0]
     except (DecodingError, Reverted, RpcError) as fault:
         raise NoAnswer(f"the contract does not say what it holds: {fault}"[:200]) from None
 
 
 def _own(box: Box, known: int) -> Iterator[Transaction]:
     """This box's recordings that are under way or stand above that sequence, of every key that it has or had."""
-    signers = [*(box.state.read(SIGNERS, list[str]) or []), *(signer.address for signer in box.signers)]
+    signers = [*box.state.signers(), *(signer.address for signer in box.signers)]
     for address in dict.fromkeys(signers):
         for found in box.transactions.newest(address, LOOKED_BACK):
             if found.kind not in ("record", "supersede"):

@@ -3,11 +3,11 @@
 from msgspec.structs import replace
 
 from chalicelib.bootstrap import Box
-from chalicelib.domain.attribution import Attribution
-from chalicelib.domain.conversion import Conversion, Entry, Refused, happened
+from chalicelib.domain.conversion import Conversion, Refused, happened
 from chalicelib.domain.errors import Conflict, NotFound
 from chalicelib.domain.outbox import Operation, is_of_another_agreement
 from chalicelib.services import claim
+from chalicelib.services.entries import attributed_as, valued_as
 
 
 def refuse(box: Box, operation: Operation, conversion: Conversion, reason: str) -> None:
@@ -72,24 +72,9 @@ def _as_recorded(held: Conversion) -> Conversion:
     """It wants what the network holds."""
     entry = held.entries[-1]
     return replace(
-        held,
-        attribution=_attributed_as(entry) if is_of_another_agreement(held) else held.attribution,
-        lines=entry.lines,
-        amount=sum(line.amount for line in entry.lines),
+        valued_as(held, entry),
+        attribution=attributed_as(entry) if is_of_another_agreement(held) else held.attribution,
         amount_corrected=False,
-        verified=entry.verified,
-        decision=entry.decision,
-        reason=entry.reason,
         set_aside=None,
         refused=None,
-    )
-
-
-def _attributed_as(entry: Entry) -> Attribution:
-    click_id = entry.payload.get("clickId")
-    return Attribution(
-        rule="last_click" if click_id else "voucher",
-        publisher_id=entry.publisher_id,
-        agreement_id=entry.agreement_id,
-        click_id=click_id,
     )

@@ -37,22 +37,35 @@ def as_recorded(held: Conversion, number: int, click: Click | None = None) -> Co
     """The conversion as its entry of that number says it; `click` is the entry's own, where more is wanted of it than its id."""
     entry = held.entries[number]
     return replace(
-        held,
-        amount=sum(line.amount for line in entry.lines),
-        lines=entry.lines,
+        valued_as(held, entry),
         source="signed-tag" if entry.verified else "tag",
-        verified=entry.verified,
-        decision=entry.decision,
-        reason=entry.reason,
-        attribution=Attribution(
-            rule="last_click" if entry.payload.get("clickId") else "voucher",
-            publisher_id=entry.publisher_id,
-            agreement_id=entry.agreement_id,
-            click_id=entry.payload.get("clickId"),
-            clicked_at=click.clicked_at if click else None,
-            sub_id=click.sub_id if click else None,
-        ),
+        attribution=attributed_as(entry, click),
         entries=held.entries[: number + 1],
         set_aside=None,
         history=(),
+    )
+
+
+def valued_as(held: Conversion, entry: Entry) -> Conversion:
+    """The conversion with the amount, and what was decided of it, that the entry has."""
+    return replace(
+        held,
+        amount=sum(line.amount for line in entry.lines),
+        lines=entry.lines,
+        verified=entry.verified,
+        decision=entry.decision,
+        reason=entry.reason,
+    )
+
+
+def attributed_as(entry: Entry, click: Click | None = None) -> Attribution:
+    """Whose the entry is, and by what; `click` is its own."""
+    click_id = entry.payload.get("clickId")
+    return Attribution(
+        rule="last_click" if click_id else "voucher",
+        publisher_id=entry.publisher_id,
+        agreement_id=entry.agreement_id,
+        click_id=click_id,
+        clicked_at=click.clicked_at if click else None,
+        sub_id=click.sub_id if click else None,
     )

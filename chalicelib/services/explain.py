@@ -2,7 +2,6 @@
 
 from eth_abi.exceptions import DecodingError
 
-from chalicelib.adapters.contract import NetworkViews
 from chalicelib.adapters.network import Reverted, RpcError
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
@@ -21,7 +20,7 @@ def _against_recording(box: Box, conversion: Conversion, operation: Operation) -
     if operation not in ("record", "supersede") or conversion.attribution.agreement_id is None:
         return None
     agreement_id = bytes.fromhex(conversion.attribution.agreement_id.removeprefix("0x"))
-    agreement = _views(box).agreement(box.config.merchant.account, agreement_id)
+    agreement = box.views.agreement(box.config.merchant.account, agreement_id)
     if not agreement.registered:
         return "UnknownAgreement"
     return "AgreementClosed" if 0 < agreement.closes_at <= _block_time(box) else None
@@ -30,12 +29,8 @@ def _against_recording(box: Box, conversion: Conversion, operation: Operation) -
 def _against_changing(box: Box, conversion: Conversion, operation: Operation) -> str | None:
     if operation == "record":
         return None
-    batch = _views(box).batch(box.config.merchant.account, bytes.fromhex(conversion.entries[-1].batch))
+    batch = box.views.batch(box.config.merchant.account, bytes.fromhex(conversion.entries[-1].batch))
     return "Locked" if 0 < batch.lock <= _block_time(box) else None
-
-
-def _views(box: Box) -> NetworkViews:
-    return NetworkViews(lambda data: box.network.call(box.config.network.contract, data))
 
 
 def _block_time(box: Box) -> int:

@@ -31,7 +31,7 @@ def keys(box: Box) -> list[Box]:
 def earlier_signers(box: Box) -> list[str]:
     """Keys that the box once signed with and has no more."""
     now = {signer.address for signer in box.signers}
-    return [address for address in box.state.read(SIGNERS, list[str]) or [] if address not in now]
+    return [address for address in box.state.signers() if address not in now]
 
 
 def _shared(box: Box) -> Lanes | None:
@@ -80,6 +80,6 @@ def _introduced(box: Box, addresses: tuple[str, ...]) -> bool:
 
 
 def _finish_claims(box: Box) -> None:
-    for address in box.state.read(SIGNERS, list[str]) or []:
+    for address in box.state.signers():
         for transaction in box.transactions.open(address):
             claim.finish(box, transaction)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from chalicelib.adapters.stores.state import SIGNERS
 from chalicelib.bootstrap import Box
 from chalicelib.domain.transaction import Transaction
 from chalicelib.services import claim
@@ -17,7 +16,7 @@ DEAD = ("failed", "replaced")
 
 def forgotten(box: Box) -> None:
     """Claim again what the conversions forgot, the oldest first; where they forgot nothing, some reads a key. Raises Stale."""
-    for address in box.state.read(SIGNERS, list[str]) or []:
+    for address in box.state.signers():
         for transaction in reversed(list(_forgotten(box, address))):
             # Stored as unclaimed first: whatever comes in between, the next look does not take it for one that stands.
             unclaimed = box.transactions.update(replace(transaction, claimed=False))

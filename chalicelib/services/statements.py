@@ -14,7 +14,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from chalicelib.adapters.stores.state import SIGNERS
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.errors import Unprocessable
@@ -103,7 +102,7 @@ def _recordings(box: Box, begins: int, ends: int) -> Iterator[Transaction]:
     days = [a.terms.lock_days for publisher in box.publishers.all() for a in box.agreements.of(publisher.publisher_id)]
     if not days:
         return
-    for signer in box.state.read(SIGNERS, list[str]) or []:
+    for signer in box.state.signers():
         found = box.transactions.mined_between(signer, begins - max(days) * DAY, ends - min(days) * DAY)
         yield from (transaction for transaction in found if transaction.kind in ("record", "supersede"))
 

@@ -26,7 +26,7 @@ const send = (key, done) => {
         // The one way that a connect-src rule does not close.
         if (!status) new Image().src = box + PATH + '.gif?body=' + encodeURIComponent(body);
         done?.(UNANSWERED);
-          // Twelve times at most on one page: all that is kept goes each time, and a timer's limit is near 2 ** 31.
+        // Twelve times at most on one page: all that is kept goes each time, and a timer's limit is near 2 ** 31.
         if (wait < 4e6) setTimeout(resend, (wait *= 2));
       }
     },

@@ -50,6 +50,10 @@ class StateStore:
         item = read(State, signer_state(signer))
         return None if item is None or item.next_nonce is None else int(item.next_nonce)
 
+    def signers(self) -> list[str]:
+        """The addresses under SIGNERS; none before the first turn."""
+        return self.read(SIGNERS, list[str]) or []
+
     def carrying(self, signer: str) -> int | None:
         """The nonce of the signer's newest transaction that carries conversions; None where it was never noted."""
         item = read(State, signer_state(signer))
