@@ -40,6 +40,7 @@ class Anvil:
         self.chain_id = CHAIN_ID
         self._block_seconds = block_seconds
         self._ending = threading.Event()
+        self._saving = threading.Lock()
         self._part = started_on_a_free_port(usual_port, self._start_on)
         self._saved_block = int(rpc.call(self.url, "eth_blockNumber"), 16)
         self._keeper = threading.Thread(target=self._keep_snapshots, name="anvil-snapshots", daemon=True)
@@ -84,7 +85,12 @@ class Anvil:
                 _log.warning("no snapshot of the chain this time: %s", error)
 
     def snapshot_if_changed(self) -> bool:
-        """Writes the chain down when a block since the last time holds a transaction; whether it did."""
+        """Writes the chain down when a block since the last time holds a transaction; whether it did. One at a time: the file beside it
+        has one name, and an older state is not to come after a newer."""
+        with self._saving:
+            return self._save_if_changed()
+
+    def _save_if_changed(self) -> bool:
         head = int(rpc.call(self.url, "eth_blockNumber"), 16)
         fresh = range(min(self._saved_block, head) + 1, head + 1)
         if not any(self._has_transactions(number) for number in fresh):

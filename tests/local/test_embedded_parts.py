@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from ops.local import rpc
+from ops.local import anvil, rpc
 from ops.local.anvil import FAUCET, Anvil
 from ops.local.dynoxide import Dynoxide
 from ops.local.process import Part, PartFailed, free_port, lock_directory, started_on_a_free_port
@@ -108,6 +109,27 @@ def test_a_torn_state_file_gives_way_to_the_snapshot(tmp_path: Path) -> None:
         node.stop()
 
 
+@pytest.fixture
+def no_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No snapshot but those that the test takes."""
+    monkeypatch.setattr(anvil, "SNAPSHOT_SECONDS", 3600.0)
+
+
+@pytest.mark.usefixtures("no_keeper")
+def test_snapshots_taken_at_the_same_moment_do_not_take_each_others_file(tmp_path: Path) -> None:
+    """The box takes one when it has been set up, its keeper every two seconds."""
+    node = Anvil(tmp_path, usual_port=0, block_seconds=0)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for wei in range(1, 6):
+                pay(node, wei)
+                taken = list(pool.map(lambda _: node.snapshot_if_changed(), range(8)))
+                assert taken.count(True) == 1
+    finally:
+        node.stop()
+
+
+@pytest.mark.usefixtures("no_keeper")
 def test_blocks_without_transactions_are_not_written_down(tmp_path: Path) -> None:
     node = Anvil(tmp_path, usual_port=0, block_seconds=0)
     try:
