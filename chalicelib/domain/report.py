@@ -25,6 +25,7 @@ FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no":
 """A yes or no as a query or a CSV says it."""
 UNREADABLE_CLICK = "unreadable"
 """Stands for a click id that is none. The box makes ids of 24 characters."""
+LEADS = ("lead", "leads")
 MAX_VOUCHER = 60
 MAX_SKU = 100
 MAX_NAME = 200
@@ -128,7 +129,8 @@ def read_query(query: dict[str, str], values: list[str]) -> Body:
         "consent",
     }
     body: dict[str, Any] = {name: value for name, value in query.items() if name in fields}
-    body["values"] = values
+    # As the tag does for a page.
+    body["values"] = values or (["0"] if query.get("action") in LEADS else [])
     said = query.get("isTest", "")
     body["isTest"] = FLAGS.get(said.lower(), said)
     body["metadata"] = {name: value for name, value in query.items() if name not in fields}
@@ -185,7 +187,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
 
 
 def _action(name: str) -> Action:
-    if name in ("lead", "leads"):
+    if name in LEADS:
         return "lead"
     if name == "sale":
         return "sale"

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import Malformed, Refusal, Unprocessable
-from chalicelib.domain.report import UNREADABLE_CLICK, Body, Item, Line, ServerBody, normalise, read_body
+from chalicelib.domain.report import UNREADABLE_CLICK, Body, Item, Line, ServerBody, normalise, read_body, read_query
 from tests.domain.orders import body, demo_config, report
 
 
@@ -27,6 +27,14 @@ def test_values_that_are_no_amounts_are_refused(values: list[str]) -> None:
 
 def test_leads_is_taken_for_lead() -> None:
     assert report(action="leads").action == "lead"
+
+
+@pytest.mark.parametrize("action", ["lead", "leads"])
+def test_the_images_lead_needs_no_values_as_the_tags_needs_none(action: str) -> None:
+    read = read_query({"action": action, "orderId": "L-1"}, [])
+    assert normalise(read, "tag", demo_config()).amount == 0
+    with pytest.raises(Unprocessable):
+        normalise(read_query({"action": "sale", "orderId": "B-1"}, []), "tag", demo_config())
 
 
 def test_an_unknown_action_is_refused() -> None:
