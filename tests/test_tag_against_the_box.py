@@ -189,12 +189,12 @@ def test_a_visitor_without_a_click_is_counted_and_told_why_not_attributed(box: R
 
 def test_a_direct_link_gets_a_click_of_the_box(box: RunningBox, page: Page) -> None:
     url = serve(page, box, "/direct.html", f'<script async src="{box.url}/libs/mtag.js"></script>')
-    page.goto(f"{url}?via={box.line['publisherId']}&subId=direct")
+    page.goto(f"{url}?via={box.line['publisherId']}&subId=direct%20mail")
     page.wait_for_function("document.cookie.includes('mtag=')")
     order_id = order("via")
     ok, result = page.evaluate(CALL, ["sale", {"orderId": order_id}, ["1.00"]])
     assert (ok, result["attributed"]) == (True, True)
-    assert recorded(box, order_id)["subId"] == "direct"
+    assert recorded(box, order_id)["subId"] == "direct mail", "as a link through the box reads it"
 
 
 def test_a_reload_without_an_order_id_is_one_conversion(box: RunningBox, page: Page) -> None:

@@ -35,6 +35,12 @@ def readable_sub_id(said: str | None) -> str | None:
     return kept[:MAX_SUB_ID] or None
 
 
+def sub_id_of(said: str | None, url: str | None) -> str | None:
+    """Of a direct link: the tag passes it on as it stands in the landing page's address, escaped, and a link through the box must come to
+    the same."""
+    return unquote_plus(said) if said and f"subId={said}" in (url or "") else said
+
+
 def landing_url(config: Config, deep_link: str | None) -> str:
     """Where the redirect leads: the landing page, or the deep link if its host is the merchant's.
 

@@ -56,6 +56,14 @@ def parse_amount(text: str, currency: str) -> int:
     return check_amount(int(whole + fraction.ljust(digits, "0")), currency)
 
 
+def parse_named(name: str, text: str, currency: str) -> int:
+    """As parse_amount; a refusal begins with the field's name, for there may be a hundred of them."""
+    try:
+        return parse_amount(text, currency)
+    except Unprocessable as refusal:
+        raise Unprocessable(refusal.code, f"{name}: {refusal.detail}") from None
+
+
 def check_amount(minor: int, currency: str) -> int:
     """The amount as it is. Refuses one past MAX_MINOR_UNITS: a sum or a conversion of what is not may be."""
     if minor > MAX_MINOR_UNITS:

@@ -1,10 +1,12 @@
 """What a source says of an order: read strictly, normalised once, whoever the source is."""
 
 import re
+from codecs import BOM_UTF8
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from chalicelib.domain import money
 from chalicelib.domain.config import Config
@@ -16,12 +18,17 @@ Source = Literal["tag", "signed-tag", "server"]
 T = TypeVar("T")
 
 PRINTABLE_ASCII = r"[\x20-\x7e]{1,128}"
+UNPRINTABLE = r"[\x00-\x1f\x7f\ufffd]"
 PRINTABLE = r"[^\x00-\x1f\x7f\ufffd]"
 """U+FFFD stands where bytes were no UTF-8: two orders that differed in them would look like one."""
 FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 """A yes or no as a query or a CSV says it."""
 UNREADABLE_CLICK = "unreadable"
 """Stands for a click id that is none. The box makes ids of 24 characters."""
+LEADS = ("lead", "leads")
+MAX_VOUCHER = 60
+MAX_SKU = 100
+MAX_NAME = 200
 MAX_METADATA_BYTES = 2048
 MAX_METADATA_KEYS = 20
 MAX_LINES = 100
@@ -33,8 +40,8 @@ class Item(Struct, rename="camel", forbid_unknown_fields=True):
     unit_price: str
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     group: Annotated[str, Meta(min_length=1, max_length=60)] = "default"
-    sku: Annotated[str, Meta(max_length=100)] | None = None
-    name: Annotated[str, Meta(max_length=200)] | None = None
+    sku: Annotated[str, Meta(description="its first 100 characters are kept")] | None = None
+    name: Annotated[str, Meta(description="its first 200 characters are kept")] | None = None
 
 
 class Body(Struct, rename="camel"):
@@ -53,7 +60,7 @@ class Body(Struct, rename="camel"):
     items: Annotated[list[Item], Meta(description="the basket; adds up to the values where both are given")] | None = (
         None
     )
-    customer_status: Literal["new", "existing"] | None = None
+    customer_status: Literal["new", "existing", ""] | None = None
     consent: Any = None
     is_test: Annotated[bool, Meta(description="answered and listed, never on the network, gone after 7 days")] = False
     signature: Annotated[str, Meta(description="of signed page data")] | None = None
@@ -98,11 +105,13 @@ class Report(Struct, frozen=True, kw_only=True):
 def read_body(raw: bytes, kind: type[T]) -> T:
     """Decode a JSON body. Raises Malformed with the JSON path of the first thing that is wrong."""
     try:
-        return decode(raw, kind)
+        return decode(raw.removeprefix(BOM_UTF8), kind)
     except msgspec.ValidationError as error:
         raise Malformed("body_invalid", f"{error}. The fields and their types are at /docs.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Malformed("json_malformed", "The body is not JSON. Send one JSON object, encoded as UTF-8.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # msgspec says what it met at which byte, and never what stood there.
+        where = f": {str(error).partition(': ')[2] or 'it breaks off'}" if type(error) is msgspec.DecodeError else ""
+        raise Malformed("json_malformed", f"The body is not JSON{where}. Send one object, encoded as UTF-8.") from None
 
 
 def read_query(query: dict[str, str], values: list[str]) -> Body:
@@ -120,7 +129,8 @@ def read_query(query: dict[str, str], values: list[str]) -> Body:
         "consent",
     }
     body: dict[str, Any] = {name: value for name, value in query.items() if name in fields}
-    body["values"] = values
+    # As the tag does for a page.
+    body["values"] = values or (["0"] if query.get("action") in LEADS else [])
     said = query.get("isTest", "")
     body["isTest"] = FLAGS.get(said.lower(), said)
     body["metadata"] = {name: value for name, value in query.items() if name not in fields}
@@ -140,7 +150,7 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         "order_id_invalid",
         PRINTABLE + "{1,128}",
     )
-    event_id = _identifier(body.event_id, "eventId", "event_id_invalid", PRINTABLE_ASCII)
+    event_id = _identifier(body.event_id or None, "eventId", "event_id_invalid", PRINTABLE_ASCII)
     if source == "server" and not body.order_id:
         raise Unprocessable("order_id_missing", "A server's report needs a top-level orderId.")
     if order_id is None and event_id is None:
@@ -150,7 +160,8 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         )
     currency = money.check_currency(body.currency or config.currency)
     amount, lines = _amounts(body, currency)
-    lines = _by_customer(lines, body.customer_status, config)
+    customer_status = body.customer_status or None
+    lines = _by_customer(lines, customer_status, config)
     original, rate = None, None
     if currency != config.currency:
         original, rate = (amount, currency), _rate(currency, config)
@@ -167,16 +178,16 @@ def normalise(body: Body, source: Source, config: Config) -> Report:
         original=original,
         rate=rate,
         click_id=_click_id(body.click_id),
-        voucher=_identifier(body.voucher or None, "voucher", "voucher_invalid", PRINTABLE + "{1,60}"),
-        customer_status=body.customer_status,
-        items=tuple(body.items or ()),
+        voucher=_voucher(body.voucher),
+        customer_status=customer_status,
+        items=tuple(_item(item) for item in body.items or ()),
         metadata=metadata,
         is_test=body.is_test,
     )
 
 
 def _action(name: str) -> Action:
-    if name in ("lead", "leads"):
+    if name in LEADS:
         return "lead"
     if name == "sale":
         return "sale"
@@ -203,6 +214,21 @@ def _click_id(value: str | None) -> str | None:
     return value if re.fullmatch(PRINTABLE_ASCII, value) else UNREADABLE_CLICK
 
 
+def _voucher(code: str | None) -> str | None:
+    """What cannot be a publisher's code is nobody's, and no reason to lose the order: shops send a discount's title here. What is kept of
+    it is longer than any code, so that it is never taken for the one it begins with."""
+    if not code:
+        return None
+    if re.fullmatch(PRINTABLE + f"{{1,{MAX_VOUCHER}}}", code):
+        return code
+    return re.sub(UNPRINTABLE, " ", code)[:MAX_VOUCHER].ljust(MAX_VOUCHER) + "…"
+
+
+def _item(item: Item) -> Item:
+    """Sku and name are for people to read: a product's long title is no reason to lose the order."""
+    return replace(item, sku=item.sku and item.sku[:MAX_SKU], name=item.name and item.name[:MAX_NAME])
+
+
 def _metadata(metadata: dict[str, Any] | None) -> dict[str, str | int | bool | float | None]:
     if not metadata:
         return {}
@@ -225,7 +251,11 @@ def _order_id_in(metadata: dict[str, str | int | bool | float | None], config: C
 
 def _amounts(body: Body, currency: str) -> tuple[int, tuple[Line, ...]]:
     """The total and its split by commission group. With items and values both given, they must agree to the minor unit."""
-    values = None if body.values is UNSET else [money.parse_amount(value, currency) for value in body.values]
+    values = (
+        None
+        if body.values is UNSET
+        else [money.parse_named(f"values[{index}]", value, currency) for index, value in enumerate(body.values)]
+    )
     if values is not None and not 0 < len(values) <= MAX_LINES:
         raise Unprocessable("values_missing", f'Give 1-{MAX_LINES} values, such as ["100.00"].')
     if not body.items:
@@ -237,8 +267,9 @@ def _amounts(body: Body, currency: str) -> tuple[int, tuple[Line, ...]]:
             "items_too_many", f"An order has at most {MAX_LINES} items; add up those of one commission group."
         )
     groups: dict[str, int] = {}
-    for item in body.items:
-        groups[item.group] = groups.get(item.group, 0) + money.parse_amount(item.unit_price, currency) * item.quantity
+    for index, item in enumerate(body.items):
+        price = money.parse_named(f"items[{index}].unitPrice", item.unit_price, currency)
+        groups[item.group] = groups.get(item.group, 0) + price * item.quantity
     total = money.check_amount(sum(groups.values()), currency)
     if values is not None and sum(values) != total:
         raise Unprocessable(

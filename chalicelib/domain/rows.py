@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ from chalicelib.domain.report import FLAGS, ServerBody
 MAX_ROWS = 1000
 MAX_CELL = 4096
 T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z_.;\t ]{1,60}")
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def _csv(text: bytes, columns: Columns) -> list[dict[str, str] | Refusal]:
         name for name in header if name not in columns.names and not (name.startswith(prefix) and name != prefix)
     ]
     if unknown or not header or len(set(header)) != len(header):
-        said = f"The first line names each column once; the columns are {columns.listed}."
+        # Without a first line of its own a file has an order there, which is not repeated.
+        wrong = next((f" ({name!r} is none of them)" for name in unknown if _NAME.fullmatch(name)), "")
+        said = f"The first line names each column once, with commas between; the columns are {columns.listed}{wrong}."
         raise Malformed("csv_header_invalid", said)
     return [_cells(header, row) for row in rows if row]
 

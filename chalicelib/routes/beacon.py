@@ -17,13 +17,15 @@ PIXEL = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 @beacon.route("/v1/beacon/click", methods=["POST"], content_types=TEXT_OR_JSON, cors="origins")
 def beacon_click(request: Request) -> Response:
     from chalicelib.bootstrap import box
+    from chalicelib.domain.click import sub_id_of
     from chalicelib.domain.report import read_body
     from chalicelib.routes.bodies import ClickBody
     from chalicelib.services import track
 
     check_origin(request)
     body = read_body(body_of(request), ClickBody)
-    return answer({"clickId": track.direct_click(box(), body.via, body.sub_id).click_id}, 202)
+    made = track.direct_click(box(), body.via, sub_id_of(body.sub_id, body.url))
+    return answer({"clickId": made.click_id}, 202)
 
 
 @beacon.route("/v1/beacon/conversion", methods=["POST"], content_types=TEXT_OR_JSON, cors="origins")

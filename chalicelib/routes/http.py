@@ -105,7 +105,7 @@ def body_of(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
     if len(raw) > limit:
         raise TooLarge("body_too_large", f"The body may have {limit} bytes.")
     if not raw:
-        raise Malformed("body_missing", "Send a JSON object as the body.")
+        raise Malformed("body_missing", "The body is empty; the fields of a JSON object are at /docs.")
     return raw
 
 

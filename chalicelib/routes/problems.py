@@ -10,6 +10,7 @@ from chalice.app import Response
 from chalicelib.domain.errors import Refusal, TooMany
 
 Headers = dict[str, str | list[str]]
+MANY_ROWS = ("/v1/conversions/batch", "/v1/validations")
 log = logging.getLogger("merchant-box")
 
 _TITLES = {
@@ -74,4 +75,6 @@ def uniform(request: Any, get_response: Any) -> Response:
     detail = str(body["Message"]).rstrip(".") + "."
     if response.status_code == 415:
         detail += " Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
+        if request.path in MANY_ROWS:
+            detail += " For CSV it is text/csv."
     return problem(response.status_code, title, code, detail, kept)

@@ -53,11 +53,15 @@ def beacon_conversion(box: Box, body: Body) -> Received:
 
     Raises Refusal for a signature that does not hold.
     """
-    if body.signature is None:
+    if not body.signature:
         return conversion(box, body, "tag")
     report = normalise(body, "signed-tag", box.config)
     secrets_in_use = box.state.read("page-secrets", list[str]) or []
     values = [] if body.values is UNSET else body.values
+    if not values:
+        raise Unprocessable(
+            "values_missing", "A signed report needs its values: the signature covers them, and not the items."
+        )
     currency = body.currency or box.config.currency
     if not page_signature_holds(secrets_in_use, body.signature, report.order_id or "", report.action, values, currency):
         raise Unprocessable(

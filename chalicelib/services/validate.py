@@ -8,7 +8,7 @@ from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion, Decision, happened, repriced
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
-from chalicelib.domain.money import check_amount, format_amount, parse_amount
+from chalicelib.domain.money import check_amount, format_amount, parse_amount, parse_named
 from chalicelib.domain.network_changes import REASONS, VERIFIED_REPORT
 from chalicelib.domain.outbox import next_operation
 from chalicelib.domain.report import Line
@@ -88,7 +88,9 @@ def _lines(held: Conversion, correction: Correction) -> tuple[Line, ...]:
         unknown = set(correction.lines) - {line.group for line in held.lines}
         if unknown:
             raise Unprocessable("group_unknown", f"This conversion has no line in group {sorted(unknown)[0]!r}.")
-        amounts = {group: parse_amount(amount, held.currency) for group, amount in correction.lines.items()}
+        amounts = {
+            group: parse_named(f"lines.{group}", amount, held.currency) for group, amount in correction.lines.items()
+        }
         lines = tuple(Line(line.group, amounts.get(line.group, line.amount)) for line in held.lines)
     else:
         assert correction.amount is not None, "checked by the caller"
@@ -96,7 +98,7 @@ def _lines(held: Conversion, correction: Correction) -> tuple[Line, ...]:
             raise Unprocessable(
                 "lines_needed", "This conversion has several commission groups; give the new amount of each line."
             )
-        lines = (Line(held.lines[0].group, parse_amount(correction.amount, held.currency)),)
+        lines = (Line(held.lines[0].group, parse_named("amount", correction.amount, held.currency)),)
     total = check_amount(sum(line.amount for line in lines), held.currency)
     if correction.amount is not None and total != parse_amount(correction.amount, held.currency):
         raise Unprocessable("items_sum_mismatch", "The lines do not add up to the amount.")

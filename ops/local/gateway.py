@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from ops.local.process import LOOPBACK
 
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 MAX_ANSWER_BYTES = 6 * 1024 * 1024
+MAX_LINE = 1024
 FUNCTION_SECONDS = 29
 IDLE_SECONDS = 30
 
@@ -142,21 +144,52 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any
 
     def _read(self) -> ApiRequest:
-        if "Transfer-Encoding" in self.headers:
-            self.close_connection = True
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "length_required", "Send a Content-Length.")
+        body = self._chunked() if "Transfer-Encoding" in self.headers else self._measured()
+        url = urlsplit(self.path)
+        return ApiRequest(
+            self.command, self._without_prefix(url.path), url.query, self.headers, body, self.client_address[0]
+        )
+
+    def _measured(self) -> bytes:
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
             self.close_connection = True
             raise Refused(HTTPStatus.BAD_REQUEST, "malformed", "Content-Length is not a number.")
         if int(length) > MAX_REQUEST_BYTES:
+            raise self._too_large()
+        return self.rfile.read(int(length))
+
+    def _chunked(self) -> bytes:
+        """From clients that begin to send before they know how much, such as .NET's PostAsJsonAsync."""
+        if self.headers["Transfer-Encoding"].strip().lower() != "chunked" or "Content-Length" in self.headers:
             self.close_connection = True
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "A request may hold at most 10 MB.")
-        body = self.rfile.read(int(length))
-        url = urlsplit(self.path)
-        return ApiRequest(
-            self.command, self._without_prefix(url.path), url.query, self.headers, body, self.client_address[0]
-        )
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "length_required", "Send a Content-Length.")
+        body = bytearray()
+        while size := self._chunk_size():
+            if len(body) + size > MAX_REQUEST_BYTES:
+                raise self._too_large()
+            body += self.rfile.read(size)
+            self.rfile.readline(MAX_LINE)
+        while self.rfile.readline(MAX_LINE).strip():
+            """A trailer says nothing that anybody here reads."""
+        return bytes(body)
+
+    def _chunk_size(self) -> int:
+        line = self.rfile.readline(MAX_LINE).partition(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", line):
+            self.close_connection = True
+            raise Refused(HTTPStatus.BAD_REQUEST, "malformed", "The body's chunks cannot be read.")
+        return int(line, 16)
+
+    def _too_large(self) -> Refused:
+        self.close_connection = True
+        return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "A request may hold at most 10 MB.")
+
+    def handle_expect_100(self) -> bool:
+        """At once: .NET Framework and curl wait for it up to a second before they send the body."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
 
     def _without_prefix(self, path: str) -> str:
         prefix = self.gateway.prefix

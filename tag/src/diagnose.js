@@ -50,7 +50,7 @@ export const diagnose = (facts) => {
   findings.push(
     !config.origins || config.origins.includes(origin)
       ? good(`${origin} is in the merchant's config.`)
-      : bad(`${origin} is not in site.origins of the config: every sale from here is refused. Add it.`),
+      : bad(`${origin} is not in site.origins of the config: the box refuses what the tag sends from here, and gets at most the image in its place. Add it.`),
   );
   findings.push(consent(facts), click(facts));
   if (stored === null) findings.push(bad('Storage is blocked in this browser: a click lasts only as long as this page.'));

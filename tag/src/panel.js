@@ -43,7 +43,7 @@ const facts = async () => {
   return {
     box,
     config: await config,
-    origin: location.origin,
+    origin: self.origin,
     landing: performance.getEntriesByType('navigation')[0]?.name || location.href,
     cookie: cookie(),
     stored: stored(),

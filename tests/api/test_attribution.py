@@ -81,6 +81,20 @@ def test_page_data_signed_by_the_shop_verifies_a_browsers_report(desk: Desk) -> 
         assert (answer.status, answer.json["code"]) == (422, "signature_invalid")
 
 
+def test_a_signature_over_no_values_lets_no_visitor_choose_the_amount(desk: Desk) -> None:
+    order_id = desk.order_id()
+    signed = sign_page(page_secrets.renew(desk.inside), order_id, "sale", [], "EUR")
+    report = {"action": "sale", "metadata": {"orderId": order_id}, "currency": "EUR", "signature": signed}
+    items = [{"unitPrice": "9999.00"}]
+    answer = desk.ask("POST", "/v1/beacon/conversion", {**report, "items": items}, Origin=desk.box.line["shop"])
+    assert (answer.status, answer.json["code"]) == (422, "values_missing")
+
+
+def test_an_empty_signature_is_none_and_the_report_counts_as_a_browsers(desk: Desk) -> None:
+    answer = desk.beacon(desk.order_id(), "5.00", signature="")
+    assert (answer.status, desk.held(answer.json["conversionId"])["verified"]) == (202, False)
+
+
 def test_a_page_signed_with_the_secret_before_still_counts_until_the_next_renewal(desk: Desk) -> None:
     old = page_secrets.renew(desk.inside)
     page_secrets.renew(desk.inside)

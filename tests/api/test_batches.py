@@ -97,6 +97,17 @@ def test_a_csv_header_that_names_unknown_columns_is_refused_whole(desk: Desk) ->
         assert answer.json["code"] in ("csv_header_invalid", "csv_malformed")
 
 
+def test_a_csv_header_is_told_which_column_is_none_and_what_stands_between_them(desk: Desk) -> None:
+    for header, told in (
+        ("orderId;value", "'orderId;value' is none of them"),
+        ("orderId,total", "'total' is none of them"),
+        ("B-1001,12.50", "the columns are"),
+    ):
+        detail = raw(desk, "/v1/conversions/batch", f"{header}\r\nx,1\r\n".encode(), "text/csv").json["detail"]
+        assert told in detail and "commas" in detail
+        assert "B-1001" not in detail, "an order's number in a file without a first line"
+
+
 def test_validations_by_order_and_by_id_each_with_its_answer(desk: Desk) -> None:
     first, second, third = (desk.order_id() for _ in range(3))
     ids = [row["conversionId"] for row in send(desk, [sale(first), sale(second), sale(third)])]

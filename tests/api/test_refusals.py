@@ -121,6 +121,9 @@ def test_a_body_of_another_media_type_is_told_which_header_to_send(desk: Desk, c
     answer = raw(desk, "/v1/conversions", b"{}", content_type)
     check(answer, 415, "media_type_not_supported")
     assert "Content-Type: application/json" in answer.json["detail"]
+    assert "text/csv" not in answer.json["detail"]
+    for path in ("/v1/conversions/batch", "/v1/validations"):
+        assert "text/csv" in raw(desk, path, b"orderId\n", content_type).json["detail"]
 
 
 def test_a_beacon_takes_plain_text_as_the_tag_sends_it(desk: Desk) -> None:

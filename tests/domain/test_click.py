@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.domain.click import Click, cookie_of, landing_url, readable_sub_id, with_click
+from chalicelib.domain.click import Click, cookie_of, landing_url, readable_sub_id, sub_id_of, with_click
 from chalicelib.domain.errors import Malformed
 from tests.domain.orders import demo_config
 
@@ -44,6 +44,23 @@ def test_a_deep_link_stays_as_it_was_written_and_fits_into_a_header(link: str, l
 )
 def test_a_sub_id_is_kept_as_far_as_it_can_be_read(said: str | None, kept: str | None) -> None:
     assert readable_sub_id(said) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "url", "kept"),
+    [
+        ("a%20b", f"{SHOP}/?via=p1&subId=a%20b", "a b"),
+        ("a+b", f"{SHOP}/#subId=a+b&via=p1", "a b"),
+        ("%C3%BC", f"{SHOP}/?via=p1&subId=%C3%BC", "\xfc"),
+        ("100%25", "https://elsewhere.example/", "100%25"),
+        ("100%", None, "100%"),
+        (None, f"{SHOP}/?via=p1", None),
+    ],
+)
+def test_a_direct_links_sub_id_is_what_a_link_through_the_box_would_have_said(
+    said: str | None, url: str | None, kept: str | None
+) -> None:
+    assert sub_id_of(said, url) == kept
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import Malformed, Refusal, Unprocessable
-from chalicelib.domain.report import UNREADABLE_CLICK, Body, Item, Line, ServerBody, normalise, read_body
+from chalicelib.domain.report import UNREADABLE_CLICK, Body, Item, Line, ServerBody, normalise, read_body, read_query
 from tests.domain.orders import body, demo_config, report
 
 
@@ -27,6 +27,14 @@ def test_values_that_are_no_amounts_are_refused(values: list[str]) -> None:
 
 def test_leads_is_taken_for_lead() -> None:
     assert report(action="leads").action == "lead"
+
+
+@pytest.mark.parametrize("action", ["lead", "leads"])
+def test_the_images_lead_needs_no_values_as_the_tags_needs_none(action: str) -> None:
+    read = read_query({"action": action, "orderId": "L-1"}, [])
+    assert normalise(read, "tag", demo_config()).amount == 0
+    with pytest.raises(Unprocessable):
+        normalise(read_query({"action": "sale", "orderId": "B-1"}, []), "tag", demo_config())
 
 
 def test_an_unknown_action_is_refused() -> None:
@@ -67,7 +75,7 @@ def test_metadata_is_flat_and_small(metadata: dict[str, Any], code: str) -> None
     assert code_of(metadata=metadata) == code
 
 
-@pytest.mark.parametrize("event_id", ["", "x" * 129, "a\tb", "ä", "a\n"])
+@pytest.mark.parametrize("event_id", ["x" * 129, "a\tb", "ä", "a\n"])
 def test_an_event_id_is_printable_ascii(event_id: str) -> None:
     assert code_of(event_id=event_id) == "event_id_invalid"
 
@@ -80,6 +88,46 @@ def test_an_event_id_may_hold_a_space() -> None:
 def test_what_cannot_be_a_clicks_id_is_an_unknown_click_and_costs_nobody_the_order(click_id: str) -> None:
     assert report(click_id=click_id).click_id == UNREADABLE_CLICK
     assert report(click_id="").click_id is None
+
+
+@pytest.mark.parametrize(
+    "voucher", ["20 % off all garden furniture until Sunday evening, and on top free delivery", "A\tB"]
+)
+def test_what_cannot_be_a_voucher_is_nobodys_and_costs_nobody_the_order(voucher: str) -> None:
+    kept = report(voucher=voucher).voucher
+    assert kept is not None and len(kept) > 60, "longer than any code: it must not be taken for one that it begins with"
+    assert kept.startswith(voucher[:60].replace("\t", " "))
+    assert report(voucher="x" * 60).voucher == "x" * 60
+
+
+def test_an_empty_field_is_one_that_was_not_sent() -> None:
+    said = report(event_id="", voucher="", currency="", click_id="", customer_status="")
+    assert (said.event_id, said.voucher, said.currency, said.click_id) == (None, None, "EUR", None)
+    assert said.customer_status is None
+    assert code_of(event_id="", metadata={}) == "order_id_missing"
+
+
+def test_a_products_long_title_costs_nobody_the_order() -> None:
+    [item] = report(items=[Item("100.00", sku="s" * 150, name="n" * 300)]).items
+    assert (item.sku, item.name) == ("s" * 100, "n" * 200)
+
+
+def test_a_refused_amount_is_named_by_its_field() -> None:
+    for fields, name in (
+        ({"values": ["1.00", "1,50"]}, "values[1]"),
+        ({"items": [Item("1.00"), Item("1.005")]}, "items[1].unitPrice"),
+    ):
+        with pytest.raises(Unprocessable) as refused:
+            report(**fields)
+        assert refused.value.detail.startswith(f"{name}: ")
+
+
+def test_a_body_may_begin_with_a_byte_order_mark_and_one_that_is_no_json_is_told_where() -> None:
+    assert read_body(b'\xef\xbb\xbf{"action":"sale"}', Body).action == "sale"
+    for text, told in ((b'{"action":"sale",}', "trailing comma in object (byte 17)"), (b'{"action":', "it breaks off")):
+        with pytest.raises(Malformed) as refused:
+            read_body(text, Body)
+        assert refused.value.code == "json_malformed" and told in refused.value.detail
 
 
 def test_items_are_split_by_commission_group() -> None:

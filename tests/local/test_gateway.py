@@ -184,6 +184,42 @@ def test_a_length_that_is_no_number_is_refused(gateway: Gateway, length: str) ->
     assert ask(gateway, "POST", "/api/things/1", None, content_length=length).status == 400
 
 
+@pytest.mark.parametrize(
+    ("chunks", "status"),
+    [
+        (b"3\r\nhel\r\n2;name=value\r\nlo\r\n0\r\n\r\n", 200),
+        (b"5\r\nhello\r\n0\r\nTrailer: 1\r\n\r\n", 200),
+        (b"five\r\nhello\r\n", 400),
+        (b"a00001\r\n", 413),
+    ],
+)
+def test_a_body_in_chunks_is_read_as_one(gateway: Gateway, chunks: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+        head = (
+            "POST /api/things/7 HTTP/1.1\r\nHost: box\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        connection.sendall(head.encode() + chunks)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        answer = Answer(response)
+        assert answer.status == status
+        if status == 200:
+            assert answer.json["body"] == "hello"
+            connection.sendall(head.encode() + chunks)
+            again = http.client.HTTPResponse(connection)
+            again.begin()
+            assert again.status == 200, "the next request on the connection begins where this one ended"
+
+
+def test_a_client_that_waits_before_it_sends_its_body_is_told_to_go_on(gateway: Gateway) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+        head = "POST /api/things/7 HTTP/1.1\r\nHost: box\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(1024).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"hello")
+        assert connection.recv(1024).startswith(b"HTTP/1.1 200 ")
+
+
 def test_an_answer_over_6_mb_fails_as_on_aws(gateway: Gateway) -> None:
     answer = ask(gateway, "GET", "/api/huge")
     assert (answer.status, answer.json["code"]) == (502, "bad_gateway")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.doctor import order_id_finding, policy_lines
+from ops.doctor import answer_finding, order_id_finding, policy_lines
 from tests.tag.sites import FaultBox, Shop
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +69,43 @@ def test_policy_origin_and_order_id_are_each_named(healthy: FaultBox, shop: Shop
     )
     assert code == 1
     assert f"Add {healthy.url} to connect-src." in said
+
+
+def test_a_page_whose_own_sale_the_box_refuses_is_not_healthy(healthy: FaultBox, shop: Shop, snippet: str) -> None:
+    url = shop.page("/comma", snippet + "<script>mtag('sale', null, {orderId: 'o'}, ['12,50'])</script>")
+    code, said = doctor(url)
+    assert code == 1
+    assert "MEND The box refuses the page's own sale for good: amount_invalid - " in said
+    assert all(one.get("isTest") for one in healthy.conversions)
+
+
+@pytest.mark.parametrize(
+    ("status", "good"), [(202, True), (200, True), (409, True), (422, False), (400, False), (503, False), (403, None)]
+)
+def test_an_answer_to_the_pages_own_sale_is_told_unless_another_finding_does(status: int, good: bool | None) -> None:
+    found = answer_finding(status, {"code": "amount_invalid"} if status == 422 else {})
+    assert (found and found[0]) is good
+
+
+def test_a_click_that_the_tag_has_kept_counts_though_the_page_tidies_its_address(
+    healthy: FaultBox, shop: Shop, snippet: str
+) -> None:
+    tidy = "<script>addEventListener('load', () => history.replaceState(null, '', location.pathname))</script>"
+    code, said = doctor(shop.page("/tidy", snippet + tidy), "--publisher", "partner")
+    assert (code, "MEND" in said) == (0, False), said
+    healthy.config["clickParameters"] = ["cid"]  # the fault box's links say clickId
+    code, said = doctor(shop.page("/other-name", snippet), "--publisher", "partner")
+    assert code == 1 and "without a click" in said
+    assert "ok   A test sale arrived" in said, "what else can be looked at is"
+
+
+def test_a_sandboxed_page_is_named_by_the_origin_that_browsers_send_for_it(
+    healthy: FaultBox, shop: Shop, snippet: str
+) -> None:
+    url = shop.page("/sandboxed", snippet, {"Content-Security-Policy": "sandbox allow-scripts"})
+    assert "MEND null is not in site.origins" in doctor(url)[1]
+    healthy.config["origins"] = ["null"]
+    assert "ok   null is one of the merchant's origins." in doctor(url)[1]
 
 
 @pytest.mark.long
