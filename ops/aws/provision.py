@@ -11,7 +11,7 @@ from ops.aws.clients import account, region
 from ops.aws.names import Names
 from ops.aws.signing_keys import kms_address, kms_key
 from ops.aws.stack import Change, Say
-from ops.aws.template import template
+from ops.aws.template import LOW_BALANCE, template
 from ops.boxes.output import Failed, WrongInput
 from ops.boxes.project import Project
 from ops.boxes.stages import Stage, read_stage, write_stage
@@ -37,16 +37,19 @@ def provision(
     say: Say,
     *,
     rpc_urls: str | None = None,
-    low_balance_gwei: int = LOW_BALANCE_GWEI,
+    low_balance_gwei: int | None = None,
     dry_run: bool = False,
 ) -> Provisioned:
-    """`rpc_urls`, by commas, are put into the parameter store; needed the first time. Raises WrongInput, Failed, PartFailed."""
+    """`rpc_urls`, by commas, are put into the parameter store; needed the first time. `low_balance_gwei` None leaves it as it is.
+    Raises WrongInput, Failed, PartFailed."""
     config = config_of(project, merchant)
     names = Names(merchant)
     stage = read_stage(project, merchant, config.signer)
     if stage is None:
         raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")
     _same_account(stage)
+    if low_balance_gwei is None:
+        low_balance_gwei = int(stack.outputs(names.prefix).get(LOW_BALANCE, LOW_BALANCE_GWEI))
     made = template(merchant, config.signer.kind, low_balance_gwei)
     changes = stack.bring_to(names.prefix, made, {"merchant-box": merchant}, say, dry_run=dry_run)
     if dry_run:

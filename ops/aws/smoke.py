@@ -36,7 +36,7 @@ def smoke(url: str, config: Config, wanted_hash: str, *, signs: bool = True) -> 
         ("answers an unknown path with a problem", lambda: _unknown(url)),
     ]
     if signs:
-        steps.append(("its signer reaches the network", lambda: _signer(config)))
+        steps.append(("its signer reaches the network", lambda: _signer(url, config)))
     for _, step in steps:
         step()
     return [name for name, _ in steps]
@@ -93,13 +93,18 @@ def _unknown(url: str) -> None:
     expect((answer.status, answer.json.get("code")), (404, "not_found"), "an unknown path's answer")
 
 
-def _signer(config: Config) -> None:
-    """Runs the confirmer once and looks what it wrote: RPC, key and tables all have to work for that."""
+def _signer(url: str, config: Config) -> None:
+    """Runs the confirmer once and looks what it wrote: RPC, key and tables all have to work for that. A node that does not answer is no
+    failure of the function."""
     function = Names(config.merchant.id).function("confirm_on_schedule")
     answer = client("lambda").invoke(FunctionName=function, Payload=json.dumps(scheduled_event(function)).encode())
     if "FunctionError" in answer:
         told = json.loads(answer["Payload"].read())
         raise DoesNotHold(f"confirm_on_schedule failed: {told.get('errorType', 'unknown error')}")
+    seen = ask("GET", f"{url}/v1/status").json["network"]
+    if seen is None:
+        raise DoesNotHold("no RPC node has answered yet: look at the addresses given with `box provision --rpc`")
+    expect(seen["rpc"], "ok", "the RPC nodes' answer, as /v1/status tells it,")
 
 
 def scheduled_event(name: str) -> dict[str, Any]:

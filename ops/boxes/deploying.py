@@ -26,12 +26,14 @@ def say(text: str) -> None:
     help="The network's RPC addresses by commas; `-` reads them from stdin. Kept as a secret.",
 )
 @click.option(
-    "--low-balance-gwei", type=int, default=10_000_000, show_default=True, help="Below it the balance alarm goes off."
+    "--low-balance-gwei",
+    type=click.IntRange(1),
+    help="Below it the balance alarm goes off; kept until another is given.  [default: 10000000]",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
 @json_option
 @explains_failures
-def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int, dry_run: bool, as_json: bool) -> None:
+def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int | None, dry_run: bool, as_json: bool) -> None:
     """Bring a merchant's tables, queue, key, secrets, alarms and dashboard to what they should be. Safe to repeat.
 
     Example: box provision acme --rpc https://rpc.example/KEY --dry-run
