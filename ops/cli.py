@@ -65,6 +65,9 @@ class Commands(click.Group):
 @click.version_option(package_name="merchant-box")
 def main() -> None:
     """A merchant's own affiliate tracking box."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # As by Ctrl-C: half a file is cleared away, what was stopped for a while goes on, and Chalice is left at work for nobody.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 OWN_CODE = str(Path(__file__).parent)

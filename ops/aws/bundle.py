@@ -29,7 +29,15 @@ def run_chalice(project: Project, *arguments: str) -> str:
     command = [str(Path(sys.executable).with_name("chalice")), *arguments]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
-    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=project.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=project.locks,
+    )
     if done.returncode != 0:
         told = (done.stderr or done.stdout).strip().splitlines()
         raise Failed(f"chalice {arguments[0]} failed:\n" + "\n".join(told[-12:]))

@@ -43,7 +43,10 @@ def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int | None,
     project = Project()
     _for_aws(project, merchant)
     urls = sys.stdin.readline().strip() if rpc_urls == "-" else rpc_urls
-    done = bring(project, merchant, say, rpc_urls=urls, low_balance_gwei=low_balance_gwei, dry_run=dry_run)
+    if urls == "":
+        raise WrongInput("no RPC address was given: with `--rpc -` one line of them, by commas, is read from stdin")
+    with project.at_work_on(merchant):
+        done = bring(project, merchant, say, rpc_urls=urls, low_balance_gwei=low_balance_gwei, dry_run=dry_run)
 
     def people() -> None:
         if done.changes:
@@ -193,7 +196,8 @@ def gateway(merchant: str, as_json: bool) -> None:
 
     project = Project()
     _for_aws(project, merchant)
-    answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(project, merchant)}
+    with project.at_work_on(merchant):
+        answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(project, merchant)}
     show(answer, as_json, lambda: click.echo(f"{merchant}: in place"))
 
 

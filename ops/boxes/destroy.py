@@ -37,14 +37,16 @@ def destroy(merchant: str, confirm: str | None, export_to: Path | None, forget_s
         confirm = click.prompt(f"Everything of {merchant} on AWS will be gone. Its name, to go on")
     if confirm != merchant:
         raise WrongInput(f"'{confirm}' is not '{merchant}': nothing was deleted")
-    done = remove(Project(), merchant, export_to, forget_stage)
+    project = Project()
+    with project.at_work_on(merchant):
+        done = remove(project, merchant, export_to, forget_stage)
     kept = f"; its data is in {done['export']}" if done["export"] else ""
     show(done, as_json, lambda: click.echo(f"{merchant} is gone{kept}"))
 
 
 def remove(project: Project, merchant: str, export_to: Path | None, forget_stage: bool) -> dict[str, Any]:
     """In the order in which nothing can be lost: export, no more traffic, then the data. Safe to repeat when it broke off."""
-    from ops.aws import releases, secrets, stack
+    from ops.aws import left_behind, releases, secrets, stack
     from ops.aws.bundle import run_chalice
     from ops.aws.names import Names
     from ops.aws.provision import config_of
@@ -60,6 +62,7 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
         export_to or project.root / "exports" / f"{merchant}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.jsonl.gz"
     )
     found = stack.describe(names.prefix)
+    left_behind.write_down(project, merchant)
     deployed = bool(project.deployed(merchant))
     box = open_box(project, merchant) if found and _has_its_tables(found["StackStatus"]) else None
     if box:

@@ -165,7 +165,9 @@ def rotate(merchant: str, number: int, finish: bool, as_json: bool) -> None:
     from ops.aws.rotation import finish as switch_keys
     from ops.aws.rotation import prepare
 
-    answer = (switch_keys if finish else prepare)(Project(), merchant, number)
+    project = Project()
+    with project.at_work_on(merchant):
+        answer = (switch_keys if finish else prepare)(project, merchant, number)
 
     def people() -> None:
         for line in answer["next"]:

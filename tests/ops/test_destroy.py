@@ -17,7 +17,7 @@ from botocore.stub import Stubber
 from click.testing import CliRunner, Result
 
 from chalicelib.adapters import tables
-from ops.aws import bundle, secrets, signing_keys, stack
+from ops.aws import bundle, left_behind, secrets, signing_keys, stack
 from ops.aws.names import Names
 from ops.boxes.new import create
 from ops.boxes.project import Project, write
@@ -80,6 +80,7 @@ def leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dynamodb: Dynoxide)
 
     monkeypatch.setattr(stack, "describe", lambda _: {"StackStatus": made.stack})
     monkeypatch.setattr(stack, "remove", gone("stack"))
+    monkeypatch.setattr(left_behind, "write_down", lambda *_: None)
     monkeypatch.setattr(secrets, "remove_all", gone("secrets"))
     monkeypatch.setattr(bundle, "run_chalice", made.chalice)
     return made
