@@ -37,7 +37,10 @@ def destroy(merchant: str, confirm: str | None, export_to: Path | None, forget_s
         confirm = click.prompt(f"Everything of {merchant} on AWS will be gone. Its name, to go on")
     if confirm != merchant:
         raise WrongInput(f"'{confirm}' is not '{merchant}': nothing was deleted")
+    from ops.aws.provision import config_of
+
     project = Project()
+    config_of(project, merchant)  # that there is such a merchant
     with project.at_work_on(merchant):
         done = remove(project, merchant, export_to, forget_stage)
     kept = f"; its data is in {done['export']}" if done["export"] else ""
