@@ -129,14 +129,14 @@ def _serve(options: Any, as_json: bool) -> None:
     from ops.local.stack import Stack
 
     ending = _end_on_signals()
-    _log_to(options.data / "box.log")
     try:
+        _log_to(options.data / "box.log")
         stack = Stack(options)
     except Mistaken as wrong:
         for one in wrong.mistakes:
             click.echo(f"{one.file}: {one.path}: {one.fault}\n  {one.remedy}", err=True)
         sys.exit(2)
-    except PartFailed as error:
+    except (PartFailed, OSError) as error:  # OSError: the data directory cannot be written, say
         click.echo(f"The box did not start: {error}", err=True)
         sys.exit(1)
     try:
