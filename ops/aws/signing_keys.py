@@ -13,13 +13,20 @@ NEXT = "-next"
 """Ends the names of the key that a rotation is about to bring."""
 
 
-def kms_key(names: Names, alias: str) -> str:
-    """The ARN of the key behind the alias, made if there is none; it gets the policy of the stack's key."""
+def behind(alias: str) -> str | None:
+    """The ARN of the key behind the alias."""
     kms = client("kms")
     try:
         return str(kms.describe_key(KeyId=alias)["KeyMetadata"]["Arn"])
     except kms.exceptions.NotFoundException:
-        pass
+        return None
+
+
+def kms_key(names: Names, alias: str) -> str:
+    """The ARN of the key behind the alias, made if there is none; it gets the policy of the stack's key."""
+    if (known := behind(alias)) is not None:
+        return known
+    kms = client("kms")
     first = kms.describe_key(KeyId=names.key_alias())["KeyMetadata"]["Arn"]
     made = kms.create_key(
         KeySpec="ECC_SECG_P256K1",
