@@ -25,7 +25,7 @@ class Release:
 
 
 def _file(project: Project, merchant: str) -> Path:
-    return project.chalice / "releases" / f"{merchant}.json"
+    return project.releases / f"{merchant}.json"
 
 
 def last(project: Project, merchant: str) -> Release | None:

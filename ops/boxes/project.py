@@ -28,6 +28,7 @@ class Project:
         self.configs = self.root / "configs"
         self.chalice = self.root / ".chalice"
         self.stages_file = self.chalice / "config.json"
+        self.releases = self.chalice / "releases"
         self._stages: tuple[tuple[int, int], dict[str, Any]] | None = None
         self._changing: dict[str, Any] | None = None
         self.locks: list[int] = []
