@@ -23,8 +23,8 @@ LOG_DAYS = 30
 LOW_BALANCE = "LowBalanceGwei"
 """The output that keeps what an operator chose, for whoever provisions the box the next time."""
 KEY_ADMIN_ACTIONS = (
-    "CancelKeyDeletion CreateAlias DeleteAlias DescribeKey DisableKey EnableKey GetKeyPolicy ListResourceTags PutKeyPolicy "
-    "ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription"
+    "CancelKeyDeletion CreateAlias DeleteAlias DescribeKey DisableKey EnableKey GetKeyPolicy GetKeyRotationStatus ListResourceTags "
+    "PutKeyPolicy ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription"
 )
 
 
