@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from chalicelib.domain.config import Config
 from ops.asking import DoesNotHold, ask, expect
 from ops.aws.clients import client
@@ -18,6 +20,7 @@ from ops.aws.names import Names
 from ops.local.process import ROOT
 
 READY_SECONDS = 45.0
+POLL_SECONDS = 3.0
 
 
 def config_hash(file: Path) -> str:
@@ -37,8 +40,12 @@ def smoke(url: str, config: Config, wanted_hash: str, *, signs: bool = True) -> 
     ]
     if signs:
         steps.append(("its signer reaches the network", lambda: _signer(url, config)))
-    for _, step in steps:
-        step()
+    for name, step in steps:
+        try:
+            step()
+        except (KeyError, TypeError, AttributeError, ClientError) as error:
+            # An answer of another form, or a function that may not be called: as good a reason to go back as a wrong answer.
+            raise DoesNotHold(f"'{name}' does not hold: {type(error).__name__}: {error}") from error
     return [name for name, _ in steps]
 
 
@@ -94,17 +101,27 @@ def _unknown(url: str) -> None:
 
 
 def _signer(url: str, config: Config) -> None:
-    """Runs the confirmer once and looks what it wrote: RPC, key and tables all have to work for that. A node that does not answer is no
-    failure of the function."""
-    function = Names(config.merchant.id).function("confirm_on_schedule")
+    """Runs the confirmer and looks what it wrote: RPC, key and tables all have to work for that. A node that does not answer is no
+    failure of the function; one that is late for once is given time."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        _confirm(Names(config.merchant.id).function("confirm_on_schedule"))
+        seen = ask("GET", f"{url}/v1/status").json.get("network")
+        if seen is not None and seen["rpc"] == "ok":
+            return
+        if time.monotonic() > deadline:
+            told = "none has answered yet" if seen is None else seen["rpc"]
+            raise DoesNotHold(
+                f"the signer reaches no RPC node ({told}): see the addresses given with `box provision --rpc`"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _confirm(function: str) -> None:
     answer = client("lambda").invoke(FunctionName=function, Payload=json.dumps(scheduled_event(function)).encode())
     if "FunctionError" in answer:
         told = json.loads(answer["Payload"].read())
         raise DoesNotHold(f"confirm_on_schedule failed: {told.get('errorType', 'unknown error')}")
-    seen = ask("GET", f"{url}/v1/status").json["network"]
-    if seen is None:
-        raise DoesNotHold("no RPC node has answered yet: look at the addresses given with `box provision --rpc`")
-    expect(seen["rpc"], "ok", "the RPC nodes' answer, as /v1/status tells it,")
 
 
 def scheduled_event(name: str) -> dict[str, Any]:
