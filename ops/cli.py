@@ -65,6 +65,9 @@ class Commands(click.Group):
 @click.version_option(package_name="merchant-box")
 def main() -> None:
     """A merchant's own affiliate tracking box."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # As by Ctrl-C: half a file is cleared away, what was stopped for a while goes on, and Chalice is left at work for nobody.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 OWN_CODE = str(Path(__file__).parent)
@@ -126,14 +129,14 @@ def _serve(options: Any, as_json: bool) -> None:
     from ops.local.stack import Stack
 
     ending = _end_on_signals()
-    _log_to(options.data / "box.log")
     try:
+        _log_to(options.data / "box.log")
         stack = Stack(options)
     except Mistaken as wrong:
         for one in wrong.mistakes:
             click.echo(f"{one.file}: {one.path}: {one.fault}\n  {one.remedy}", err=True)
         sys.exit(2)
-    except PartFailed as error:
+    except (PartFailed, OSError) as error:  # OSError: the data directory cannot be written, say
         click.echo(f"The box did not start: {error}", err=True)
         sys.exit(1)
     try:

@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 NAMESPACE = "MerchantBox"
 UNITS = {"Milliseconds": "Milliseconds", "OldestUnsentSeconds": "Seconds"}
@@ -20,6 +20,9 @@ FIELDS = ("requestId", "function", "route", "method", "status", "code", "convers
 
 class JsonLines(logging.Formatter):
     """One JSON object a record. Of an exception its kind and where it happened, never its text: that may quote somebody's data."""
+
+    request_id: ClassVar[str | None] = None
+    """Of the request that is being answered: a function answers one at a time."""
 
     def __init__(self, merchant: str) -> None:
         super().__init__()
@@ -33,6 +36,9 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "merchant": self._merchant,
         }
+        # Where there is no request, Lambda's own handler says which run it is.
+        if run := self.request_id or getattr(record, "aws_request_id", None):
+            line["requestId"] = run
         line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
@@ -47,11 +53,11 @@ def _where(trace: Any) -> str:
 
 
 def install(merchant: str) -> None:
-    """Make the root logger's handlers write such lines: Lambda's own handler, and whatever else stands there."""
-    root = logging.getLogger()
-    for handler in root.handlers:
+    """Make all handlers write such lines: Lambda's own, which the root logger has, and the one that Chalice gives to the app's logger."""
+    ours = logging.getLogger("merchant-box")
+    for handler in (*logging.getLogger().handlers, *ours.handlers):
         handler.setFormatter(JsonLines(merchant))
-    logging.getLogger("merchant-box").setLevel(logging.INFO)
+    ours.setLevel(logging.INFO)
 
 
 def emit(

@@ -25,14 +25,23 @@ ANYBODY = "0x" + "11" * 20
 SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a private key", re.compile(r"\b(0x)?[0-9a-fA-F]{64}\b")),
     ("an API key of a box", re.compile(r"\bbox_[A-Za-z0-9]{20,}")),
-    ("a webhook or payment secret", re.compile(r"\b(whsec|sk_live|sk_test|rk_live|ghp|xoxb)_[A-Za-z0-9]{8,}")),
-    ("an AWS key", re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b")),
+    (
+        "a webhook or payment secret",
+        re.compile(r"\b(whsec|sk_live|sk_test|rk_live|ghp|github_pat|xoxb)_[A-Za-z0-9]{8,}"),
+    ),
+    ("an API key of Google's", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
+    ("an AWS key", re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|^(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9/+]{40}$")),
     ("a key in PEM form", re.compile(r"-----BEGIN [A-Z ]*(PRIVATE KEY|CERTIFICATE)")),
     ("a signed token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
     ("an address with a password in it", re.compile(r"://[^/\s:@]+:[^/\s@]+@")),
     (
         "an RPC address with its API key",
-        re.compile(r"(infura\.io|alchemy\.com|quiknode\.pro|ankr\.com)/(v[0-9]+/)?[\w-]+|/v[23]/[\w-]{16,}"),
+        # A key is of hex digits, or of letters both large and small and digits; the words of a page's address are not.
+        re.compile(
+            r"(infura\.io|alchemy\.com|quiknode\.pro|rpc\.ankr\.com)/(v[0-9]+/)?[\w-]+"
+            r"|/v[23]/([0-9a-f]{16,}|(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{16,})"
+            r"|[?&](api_?key|access_token)=[\w-]{16,}"
+        ),
     ),
     ("a seed phrase", re.compile(r"^([a-z]{3,8} ){11,23}[a-z]{3,8}$")),
 )

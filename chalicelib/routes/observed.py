@@ -4,6 +4,7 @@ The line is log and metric in one. Locally nothing of this runs: there the box's
 """
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from chalicelib.settings import settings
 CONFIRMER = "confirm_on_schedule"
 NEW_CONVERSION = 202
 GWEI = 10**9
+CONVERSION_ID = re.compile(r"[a-z2-7]{26}")
 
 
 def observe(app: Chalice) -> None:
@@ -31,6 +33,7 @@ def observe(app: Chalice) -> None:
 def _request(request: Request, get_response: Callable[[Request], Response]) -> Response:
     from chalicelib.adapters import telemetry
 
+    telemetry.JsonLines.request_id = _request_id(request)
     started = time.perf_counter()
     response = get_response(request)
     metrics = counted(request.path, request.method, response.status_code)
@@ -56,15 +59,21 @@ def counted(route: str, method: str, status: int) -> dict[str, float]:
 def fields(request: Request, response: Response) -> dict[str, Any]:
     """To search by: no address, no query, no body - of an answer its problem's code and the conversion's id alone."""
     told = _answer(response)
-    path = request.uri_params or {}
+    # What the caller wrote into the path may be anything, an order's number or somebody's address.
+    asked = (request.uri_params or {}).get("conversion_id", "")
     return {
-        "requestId": (request.context or {}).get("requestId"),
+        "requestId": _request_id(request),
         "route": request.path,
         "method": request.method,
         "status": response.status_code,
         "code": told.get("code"),
-        "conversionId": told.get("conversionId") or path.get("conversion_id"),
+        "conversionId": told.get("conversionId") or (asked if CONVERSION_ID.fullmatch(asked) else None),
     }
+
+
+def _request_id(request: Request) -> str | None:
+    found: str | None = (request.context or {}).get("requestId")
+    return found
 
 
 def _answer(response: Response) -> dict[str, Any]:

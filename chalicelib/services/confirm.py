@@ -1,6 +1,7 @@
 """The confirmer: looks after what is under way, writes down for /v1/status what it saw, and sends what became possible by it."""
 
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -49,8 +50,7 @@ def _report_is_old(box: Box) -> bool:
 
 
 def _write_report(box: Box) -> None:
-    waiting = box.conversions.outbox(limit=1)
-    under_way = [found for signer in box.signers for found in box.transactions.open(signer.address)]
+    waiting = _waiting(box)
     try:
         view = look(box)
         balances = [box.network.balance(signer.address) for signer in box.signers]
@@ -67,13 +67,22 @@ def _write_report(box: Box) -> None:
             final=max(view.final, seen_final),
             contract=contract,
             balance=str(min(balances)),
-            in_flight=len(under_way),
             paused=_paused(box),
-            oldest_unsent=waiting[0][0] if waiting else None,
-            oldest_in_flight=min((found.changes[-1].at for found in under_way if found.waits), default=None),
             differences=len(compare.differences(box)),
+            **waiting,
         ),
     )
+
+
+def _waiting(box: Box) -> dict[str, Any]:
+    """What waits for the network, as the tables tell it: true whether a node answers or not."""
+    unsent = box.conversions.outbox(limit=1)
+    under_way = [found for signer in box.signers for found in box.transactions.open(signer.address)]
+    return {
+        "in_flight": len(under_way),
+        "oldest_unsent": unsent[0][0] if unsent else None,
+        "oldest_in_flight": min((found.changes[-1].at for found in under_way if found.waits), default=None),
+    }
 
 
 def _paused(box: Box) -> pause.Cause | None:
@@ -84,4 +93,4 @@ def _paused(box: Box) -> pause.Cause | None:
 def _report_silence(box: Box, silence: NoAnswer) -> None:
     kept = box.state.read(REPORT, Report)
     if kept is not None:
-        box.state.write(REPORT, replace(kept, rpc=f"no answer: {str(silence)[:100]}"))
+        box.state.write(REPORT, replace(kept, rpc=f"no answer: {str(silence)[:100]}", **_waiting(box)))

@@ -28,9 +28,15 @@ def alarms(names: Names, low_balance_gwei: int) -> dict[str, Any]:
             "The signer runs out of funds: docs/operations.md, 'Signer out of funds'.",
             {**_ours(names, "SignerBalanceGwei", "Minimum"), **_below(low_balance_gwei)},
         ),
+        "RpcSilent": (
+            "rpc-silent",
+            "No RPC node has answered for some minutes: docs/operations.md, 'RPC gone'.",
+            # The least of a period: of nodes that answer now and then, now and then is enough.
+            {**_ours(names, "RpcSilent", "Minimum"), "Threshold": 1},
+        ),
         "NoReport": (
             "no-report",
-            "The confirmer has not looked at the network for 15 minutes: docs/operations.md, 'RPC gone'.",
+            "The confirmer has not run to its end for 15 minutes: docs/operations.md, 'Nothing is sent'.",
             {**_ours(names, "OldestUnsentSeconds", "SampleCount"), **_below(1), "TreatMissingData": "breaching"},
         ),
         "ServerErrors": (

@@ -19,7 +19,8 @@ def client(service: str) -> Any:
 
 
 def region() -> str:
-    return str(client("sts").meta.region_name)
+    """Not STS's, which has one of its own for whoever named none. Raises NoRegionError."""
+    return str(client("cloudformation").meta.region_name)
 
 
 @cache
@@ -27,9 +28,10 @@ def account() -> str:
     return str(client("sts").get_caller_identity()["Account"])
 
 
-def gateway_url(api_id: str, stage: str) -> str:
-    """The address of a deployed API. With AWS_ENDPOINT_URL set (a local AWS) it is reached through that."""
+def gateway_url(api_id: str, stage: str, at: str | None = None) -> str:
+    """The address of an API deployed in the region `at`, by default this command's. With AWS_ENDPOINT_URL set (a local AWS) it is reached
+    through that."""
     local = os.environ.get("AWS_ENDPOINT_URL")
     if local:
         return f"{local.rstrip('/')}/_aws/execute-api/{api_id}/{stage}"
-    return f"https://{api_id}.execute-api.{region()}.amazonaws.com/{stage}"
+    return f"https://{api_id}.execute-api.{at or region()}.amazonaws.com/{stage}"

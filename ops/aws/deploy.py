@@ -12,7 +12,7 @@ from threading import Lock
 
 from chalicelib.settings import VERSION
 from ops.asking import DoesNotHold
-from ops.aws import gateway, releases, secrets
+from ops.aws import gateway, left_behind, releases, secrets
 from ops.aws.bundle import build, package_file, run_chalice
 from ops.aws.clients import gateway_url
 from ops.aws.names import Names
@@ -45,6 +45,11 @@ def deploy(
     project: Project, merchant: str, say: Say, *, rpc_urls: str | None = None, with_provision: bool = True
 ) -> Deployed:
     """`rpc_urls` are for a box that has none yet. Raises WrongInput, Failed, RolledBack, PartFailed."""
+    with project.at_work_on(merchant):
+        return _deploy(project, merchant, say, rpc_urls, with_provision=with_provision)
+
+
+def _deploy(project: Project, merchant: str, say: Say, rpc_urls: str | None, *, with_provision: bool) -> Deployed:
     started = time.monotonic()
     if wrong := mistakes(project, [merchant]):
         raise WrongInput("\n".join(str(one) for one in wrong))
@@ -58,6 +63,7 @@ def deploy(
     before = releases.last(project, merchant)
     say(f"{merchant}: chalice deploy")
     build(project, merchant, stage.architecture, say)
+    left_behind.write_down(project, merchant)
     run_chalice(project, "deploy", "--stage", merchant)
     deployment = gateway.apply(project, merchant)
     api_id = project.deployed(merchant)["rest_api"]["rest_api_id"]

@@ -7,6 +7,7 @@ MERCHANT` puts it right afterwards; `box deploy` does so itself.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from ops.aws.clients import client
@@ -18,6 +19,7 @@ REQUESTS_PER_SECOND, BURST = 500, 1_000
 STREAM_ATTEMPTS = 8
 STREAM_RECORD_SECONDS = 3_600
 """A record only says "look at the outbox", and the schedule looks each minute anyway: an old one need not be tried for a day."""
+SETTLING_SECONDS, SETTLING_POLL_SECONDS = 180.0, 2.0
 
 PROBLEMS: dict[str, tuple[int | None, str, str, str]] = {
     "MISSING_AUTHENTICATION_TOKEN": (404, "Not found", "not_found", "There is nothing at this address; see /docs."),
@@ -114,7 +116,8 @@ def _event_sources(names: Names, deployed: dict[str, dict[str, Any]]) -> None:
     arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     for resource in deployed.values():
         if resource["resource_type"] == "dynamodb_event":
-            functions.update_event_source_mapping(
+            _once_settled(
+                functions,
                 UUID=resource["event_uuid"],
                 FunctionResponseTypes=["ReportBatchItemFailures"],
                 BisectBatchOnFunctionError=True,
@@ -123,3 +126,16 @@ def _event_sources(names: Names, deployed: dict[str, dict[str, Any]]) -> None:
                 MaximumBatchingWindowInSeconds=0,
                 DestinationConfig={"OnFailure": {"Destination": arn}},
             )
+
+
+def _once_settled(functions: Any, **mapping: Any) -> None:
+    """AWS goes on with a mapping for some seconds after Chalice has made or changed it, and refuses every further change until then."""
+    deadline = time.monotonic() + SETTLING_SECONDS
+    while True:
+        try:
+            functions.update_event_source_mapping(**mapping)
+            return
+        except functions.exceptions.ResourceInUseException:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(SETTLING_POLL_SECONDS)

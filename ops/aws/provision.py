@@ -11,7 +11,8 @@ from ops.aws.clients import account, region
 from ops.aws.names import Names
 from ops.aws.signing_keys import kms_address, kms_key
 from ops.aws.stack import Change, Say
-from ops.aws.template import template
+from ops.aws.template import LOW_BALANCE, template
+from ops.boxes.given import is_web_address
 from ops.boxes.output import Failed, WrongInput
 from ops.boxes.project import Project
 from ops.boxes.stages import Stage, read_stage, write_stage
@@ -37,16 +38,23 @@ def provision(
     say: Say,
     *,
     rpc_urls: str | None = None,
-    low_balance_gwei: int = LOW_BALANCE_GWEI,
+    low_balance_gwei: int | None = None,
     dry_run: bool = False,
 ) -> Provisioned:
-    """`rpc_urls`, by commas, are put into the parameter store; needed the first time. Raises WrongInput, Failed, PartFailed."""
+    """`rpc_urls`, by commas, are put into the parameter store; needed the first time. `low_balance_gwei` None leaves it as it is.
+    Raises WrongInput, Failed, PartFailed."""
     config = config_of(project, merchant)
     names = Names(merchant)
     stage = read_stage(project, merchant, config.signer)
     if stage is None:
         raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")
     _same_account(stage)
+    if rpc_urls:
+        _sound(rpc_urls)
+    elif not dry_run and secrets.read(names, secrets.RPC_URLS) is None:
+        raise WrongInput("give the network's RPC address once: --rpc https://… (it is kept in the parameter store)")
+    if low_balance_gwei is None:
+        low_balance_gwei = int(stack.outputs(names.prefix).get(LOW_BALANCE, LOW_BALANCE_GWEI))
     made = template(merchant, config.signer.kind, low_balance_gwei)
     changes = stack.bring_to(names.prefix, made, {"merchant-box": merchant}, say, dry_run=dry_run)
     if dry_run:
@@ -90,6 +98,15 @@ def _same_account(stage: Stage) -> None:
         )
 
 
+def _sound(rpc_urls: str) -> None:
+    """They may hold API keys, so none is repeated. Raises WrongInput."""
+    for number, url in enumerate(rpc_urls.split(","), start=1):
+        if not is_web_address(url.strip()):
+            raise WrongInput(
+                f"number {number} of the RPC addresses is no address: write each whole, such as https://rpc.example/KEY"
+            )
+
+
 def _missing_secrets(names: Names, config: Config) -> list[str]:
     keystores = config.signer.keys if config.signer.kind == "keystore" else 0
     wanted = [secrets.RPC_URLS, *(name for number in range(1, keystores + 1) for name in parameters(number))]
@@ -102,8 +119,6 @@ def _put_secrets(names: Names, config: Config, rpc_urls: str | None) -> list[str
     if rpc_urls:
         secrets.put(names, secrets.RPC_URLS, rpc_urls)
         written.append(secrets.RPC_URLS)
-    elif secrets.RPC_URLS in missing:
-        raise WrongInput("give the network's RPC address once: --rpc https://… (it is kept in the parameter store)")
     for file, password in map(parameters, range(1, config.signer.keys + 1)):
         if file in missing:
             secrets.put_keystore(names, file, password)

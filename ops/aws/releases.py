@@ -25,7 +25,7 @@ class Release:
 
 
 def _file(project: Project, merchant: str) -> Path:
-    return project.chalice / "releases" / f"{merchant}.json"
+    return project.releases / f"{merchant}.json"
 
 
 def last(project: Project, merchant: str) -> Release | None:
@@ -50,17 +50,27 @@ def go_back(project: Project, release: Release, stage: str) -> None:
     """Code, environment and gateway deployment of every function as they were. The tables stay: every release reads older data."""
     functions = client("lambda")
     code = Path(release.package).read_bytes()
+    runtime, architecture = _built_for(release.package)
     deployed = project.deployed(release.merchant)
     for resource in deployed.values():
         if resource["resource_type"] != "lambda_function":
             continue
         name = resource["lambda_arn"]
-        functions.update_function_code(FunctionName=name, ZipFile=code)
+        functions.update_function_code(FunctionName=name, ZipFile=code, Architectures=[architecture])
         functions.get_waiter("function_updated_v2").wait(FunctionName=name)
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": release.environment})
+        functions.update_function_configuration(
+            FunctionName=name, Runtime=runtime, Environment={"Variables": release.environment}
+        )
         functions.get_waiter("function_updated_v2").wait(FunctionName=name)
     client("apigateway").update_stage(
         restApiId=deployed["rest_api"]["rest_api_id"],
         stageName=stage,
         patchOperations=[{"op": "replace", "path": "/deploymentId", "value": release.deployment}],
     )
+
+
+def _built_for(package: str) -> tuple[str, str]:
+    """(runtime, architecture) of a bundle, by the name that Chalice gave it: what is compiled in it runs on nothing else."""
+    _, _, told = Path(package).stem.partition("-")
+    runtime, _, architecture = told.partition("-")
+    return runtime, architecture or "x86_64"

@@ -26,7 +26,7 @@ from ops.aws.clients import client
 from ops.aws.names import Names
 from ops.aws.policies import ACCESS
 from ops.aws.provision import config_of
-from ops.aws.signing_keys import NEXT, kms_address, kms_key
+from ops.aws.signing_keys import NEXT, behind, kms_address, kms_key
 from ops.boxes.opened import open_box
 from ops.boxes.output import Failed, WrongInput, console
 from ops.boxes.project import Project
@@ -41,16 +41,8 @@ STREAM = "sign_on_change"
 def prepare(project: Project, merchant: str, number: int = 1) -> dict[str, Any]:
     """The key that is to replace the `number`th: made now, or found. Raises WrongInput for a signer that cannot be rotated here."""
     names, signer = Names(merchant), config_of(project, merchant).signer
-    if number > signer.keys:
-        raise WrongInput(f"{merchant} signs with {signer.keys} keys: there is no key {number}")
-    if signer.kind == "keystore":
-        address = _next_keystore(names, number)
-    elif signer.kind == "kms":
-        address = kms_address(kms_key(names, names.key_alias(number) + NEXT))
-    else:
-        raise WrongInput(
-            f"the {signer.kind} signer keeps its key in a file on one machine: there is nothing to rotate on AWS"
-        )
+    _refuse_others(merchant, signer, number)
+    address = _next_kms(names, number) if signer.kind == "kms" else _next_keystore(names, number)
     which = f" --key {number}" if number > 1 else ""
     told = [
         f"box signer authorise {merchant} --address {address} --keystore MERCHANT.json",
@@ -58,6 +50,10 @@ def prepare(project: Project, merchant: str, number: int = 1) -> dict[str, Any]:
         f"box signer rotate {merchant}{which} --finish",
     ]
     return {"merchant": merchant, "address": address, "next": told}
+
+
+def _next_kms(names: Names, number: int) -> str:
+    return kms_address(kms_key(names, names.key_alias(number) + NEXT))
 
 
 def _next_keystore(names: Names, number: int) -> str:
@@ -68,9 +64,29 @@ def _next_keystore(names: Names, number: int) -> str:
     return secrets.put_keystore(names, file + NEXT, password + NEXT)
 
 
+def _refuse_others(merchant: str, signer: Signer, number: int) -> None:
+    """Raises WrongInput for a key that there is not, or none of AWS's."""
+    if number > signer.keys:
+        raise WrongInput(f"{merchant} signs with {signer.keys} keys: there is no key {number}")
+    if signer.kind == "local":
+        raise WrongInput("the local signer keeps its key in a file on one machine: there is nothing to rotate on AWS")
+
+
+def _is_prepared(names: Names, signer: Signer, number: int) -> bool:
+    if signer.kind == "kms":
+        return behind(names.key_alias(number) + NEXT) is not None
+    return secrets.read(names, parameters(number)[0] + NEXT) is not None
+
+
 def finish(project: Project, merchant: str, number: int = 1) -> dict[str, Any]:
     """Raises Failed while the next key may not act or cannot pay, or when the old one's transactions do not become final in time."""
     names, config = Names(merchant), config_of(project, merchant)
+    _refuse_others(merchant, config.signer, number)
+    if not _is_prepared(names, config.signer, number):
+        raise Failed(
+            f"no next key waits for {merchant}: `box signer rotate {merchant}` makes one. After a rotation that was broken off "
+            f"at its very end this means that it is finished: `box signer show {merchant}`"
+        )
     box = open_box(project, merchant)
     address = prepare(project, merchant, number)["address"]
     old = box.settings.signer_addresses[number - 1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ops.aws.clients import client
 from ops.aws.names import Names
 
@@ -11,13 +13,20 @@ NEXT = "-next"
 """Ends the names of the key that a rotation is about to bring."""
 
 
-def kms_key(names: Names, alias: str) -> str:
-    """The ARN of the key behind the alias, made if there is none; it gets the policy of the stack's key."""
+def behind(alias: str) -> str | None:
+    """The ARN of the key behind the alias."""
     kms = client("kms")
     try:
         return str(kms.describe_key(KeyId=alias)["KeyMetadata"]["Arn"])
     except kms.exceptions.NotFoundException:
-        pass
+        return None
+
+
+def kms_key(names: Names, alias: str) -> str:
+    """The ARN of the key behind the alias, made if there is none; it gets the policy of the stack's key."""
+    if (known := behind(alias)) is not None:
+        return known
+    kms = client("kms")
     first = kms.describe_key(KeyId=names.key_alias())["KeyMetadata"]["Arn"]
     made = kms.create_key(
         KeySpec="ECC_SECG_P256K1",
@@ -47,14 +56,32 @@ def retire_keys(names: Names) -> int:
     ours = {"TagKey": "merchant-box", "TagValue": names.merchant}
     retired = 0
     for key in (one["KeyId"] for page in kms.get_paginator("list_keys").paginate() for one in page["Keys"]):
-        about = kms.describe_key(KeyId=key)["KeyMetadata"]
-        # Of a key that AWS or somebody else keeps, the tags may not be ours to read.
-        if about["KeyManager"] != "CUSTOMER" or about["KeyState"] not in ("Enabled", "Disabled"):
-            continue
-        if ours in kms.list_resource_tags(KeyId=key)["Tags"]:
+        if _in_use(key) and ours in _tags(key):
             kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
             retired += 1
     return retired
+
+
+def _in_use(key: str) -> bool:
+    """False of a key that nobody here may look at: its policy is somebody else's, ours lets the account do so."""
+    kms = client("kms")
+    try:
+        about = kms.describe_key(KeyId=key)["KeyMetadata"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "AccessDeniedException":
+            return False
+        raise
+    return about["KeyManager"] == "CUSTOMER" and about["KeyState"] in ("Enabled", "Disabled")
+
+
+def _tags(key: str) -> list[dict[str, str]]:
+    """None of a key that may be looked at and no more."""
+    try:
+        return list(client("kms").list_resource_tags(KeyId=key)["Tags"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "AccessDeniedException":
+            return []
+        raise
 
 
 def _is_ours(names: Names, alias: str) -> bool:

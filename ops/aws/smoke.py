@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from chalicelib.domain.config import Config
 from ops.asking import DoesNotHold, ask, expect
 from ops.aws.clients import client
@@ -18,6 +20,7 @@ from ops.aws.names import Names
 from ops.local.process import ROOT
 
 READY_SECONDS = 45.0
+POLL_SECONDS = 3.0
 
 
 def config_hash(file: Path) -> str:
@@ -36,9 +39,13 @@ def smoke(url: str, config: Config, wanted_hash: str, *, signs: bool = True) -> 
         ("answers an unknown path with a problem", lambda: _unknown(url)),
     ]
     if signs:
-        steps.append(("its signer reaches the network", lambda: _signer(config)))
-    for _, step in steps:
-        step()
+        steps.append(("its signer reaches the network", lambda: _signer(url, config)))
+    for name, step in steps:
+        try:
+            step()
+        except (KeyError, TypeError, AttributeError, ClientError) as error:
+            # An answer of another form, or a function that may not be called: as good a reason to go back as a wrong answer.
+            raise DoesNotHold(f"'{name}' does not hold: {type(error).__name__}: {error}") from error
     return [name for name, _ in steps]
 
 
@@ -93,9 +100,24 @@ def _unknown(url: str) -> None:
     expect((answer.status, answer.json.get("code")), (404, "not_found"), "an unknown path's answer")
 
 
-def _signer(config: Config) -> None:
-    """Runs the confirmer once and looks what it wrote: RPC, key and tables all have to work for that."""
-    function = Names(config.merchant.id).function("confirm_on_schedule")
+def _signer(url: str, config: Config) -> None:
+    """Runs the confirmer and looks what it wrote: RPC, key and tables all have to work for that. A node that does not answer is no
+    failure of the function; one that is late for once is given time."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        _confirm(Names(config.merchant.id).function("confirm_on_schedule"))
+        seen = ask("GET", f"{url}/v1/status").json.get("network")
+        if seen is not None and seen["rpc"] == "ok":
+            return
+        if time.monotonic() > deadline:
+            told = "none has answered yet" if seen is None else seen["rpc"]
+            raise DoesNotHold(
+                f"the signer reaches no RPC node ({told}): see the addresses given with `box provision --rpc`"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _confirm(function: str) -> None:
     answer = client("lambda").invoke(FunctionName=function, Payload=json.dumps(scheduled_event(function)).encode())
     if "FunctionError" in answer:
         told = json.loads(answer["Payload"].read())

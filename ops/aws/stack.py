@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,6 +16,10 @@ from ops.local.process import PartFailed
 
 READY = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed", "no changes")
+NEVER_MADE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+"""Its creation failed. AWS changes such a stack no more; it can only be deleted."""
+BEGINS = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
+"""Of the stack itself: the first event of each operation on it."""
 WAIT_SECONDS = 1_200.0
 POLL_SECONDS = 2.0
 
@@ -41,7 +46,7 @@ def outputs(name: str) -> dict[str, str]:
 def bring_to(name: str, template: dict[str, Any], tags: dict[str, str], say: Say, *, dry_run: bool) -> list[Change]:
     """Create or update the stack; the changes as {action, resource, type}. With `dry_run` nothing is changed. Raises PartFailed."""
     cloud = client("cloudformation")
-    exists = describe(name) is not None
+    exists = _stands(name, say, dry_run=dry_run)
     change_set = f"box-{uuid.uuid4().hex[:12]}"
     cloud.create_change_set(
         StackName=name,
@@ -61,6 +66,30 @@ def bring_to(name: str, template: dict[str, Any], tags: dict[str, str], say: Say
     _wait(name)
     cloud.update_termination_protection(StackName=name, EnableTerminationProtection=True)
     return changes
+
+
+def _stands(name: str, say: Say, *, dry_run: bool) -> bool:
+    """Whether there is a stack to update, as soon as AWS is through with what a `box` that was killed had it do. Raises PartFailed."""
+    stack = _settled(name, say)
+    if stack is None or stack["StackStatus"] not in NEVER_MADE:
+        return stack is not None
+    if dry_run:
+        raise PartFailed(f"{name} is {stack['StackStatus']}: its creation failed. Without --dry-run it is made anew")
+    remove(name, say)
+    return False
+
+
+def _settled(name: str, say: Say) -> dict[str, Any] | None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    told = False
+    while (stack := describe(name)) is not None and stack["StackStatus"].endswith("_IN_PROGRESS"):
+        if time.monotonic() > deadline:
+            raise PartFailed(f"{name} is still {stack['StackStatus']} after {WAIT_SECONDS:.0f} s")
+        if not told:
+            say(f"{name} is {stack['StackStatus']}: waiting for its end")
+        told = True
+        time.sleep(POLL_SECONDS)
+    return stack
 
 
 def _planned(name: str, change_set: str) -> list[Change]:
@@ -100,8 +129,11 @@ def _wait(name: str) -> None:
 
 
 def _first_failure(name: str) -> str:
-    events = client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
-    failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
+    """What went wrong first in the last operation: the events, newest first, are those of the stack's whole life."""
+    pages = client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=name)
+    newest_first = (event for page in pages for event in page["StackEvents"])
+    last = takewhile(lambda event: not _begins(event), newest_first)
+    failed = [event for event in last if event["ResourceStatus"].endswith("FAILED")]
     return (
         "see its events"
         if not failed
@@ -109,13 +141,17 @@ def _first_failure(name: str) -> str:
     )
 
 
-def remove(name: str, tables: list[str], say: Say) -> bool:
+def _begins(event: dict[str, Any]) -> bool:
+    return event.get("PhysicalResourceId") == event["StackId"] and event["ResourceStatus"] in BEGINS
+
+
+def remove(name: str, say: Say) -> bool:
     """The stack and all in it, protection taken off first. False when there was none. Raises PartFailed."""
     if describe(name) is None:
         return False
     cloud, dynamodb = client("cloudformation"), client("dynamodb")
     cloud.update_termination_protection(StackName=name, EnableTerminationProtection=False)
-    for table in tables:
+    for table in _tables(name):
         try:
             dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
         except dynamodb.exceptions.ResourceNotFoundException:
@@ -130,3 +166,12 @@ def remove(name: str, tables: list[str], say: Say) -> bool:
             raise PartFailed(f"{name} is not deleted after {WAIT_SECONDS:.0f} s")
         time.sleep(0.5)
     return True
+
+
+def _tables(name: str) -> list[str]:
+    """Those that the stack made - not one that was there before, and made its creation fail."""
+    held = client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    tables = [one for one in held if one["ResourceType"] == "AWS::DynamoDB::Table"]
+    return [
+        one["PhysicalResourceId"] for one in tables if one["ResourceStatus"] not in ("CREATE_FAILED", "DELETE_COMPLETE")
+    ]

@@ -20,9 +20,11 @@ Resource = dict[str, Any]
 
 DEAD_LETTER_DAYS = 14
 LOG_DAYS = 30
+LOW_BALANCE = "LowBalanceGwei"
+"""The output that keeps what an operator chose, for whoever provisions the box the next time."""
 KEY_ADMIN_ACTIONS = (
-    "CancelKeyDeletion CreateAlias DeleteAlias DescribeKey DisableKey EnableKey GetKeyPolicy ListResourceTags PutKeyPolicy "
-    "ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription"
+    "CancelKeyDeletion CreateAlias DeleteAlias DescribeKey DisableKey EnableKey GetKeyPolicy GetKeyRotationStatus ListResourceTags "
+    "PutKeyPolicy ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription"
 )
 
 
@@ -46,7 +48,7 @@ def template(merchant: str, signer: str, low_balance_gwei: int) -> dict[str, Any
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Merchant box of {merchant}",
         "Resources": resources,
-        "Outputs": _outputs(signer),
+        "Outputs": _outputs(signer, low_balance_gwei),
     }
 
 
@@ -151,11 +153,12 @@ def _key(names: Names) -> dict[str, Resource]:
     }
 
 
-def _outputs(signer: str) -> dict[str, Any]:
+def _outputs(signer: str, low_balance_gwei: int) -> dict[str, Any]:
     outputs: dict[str, Any] = {
         "ConversionsStream": {"Value": {"Fn::GetAtt": [table_id(Conversions), "StreamArn"]}},
         "DeadLettersArn": {"Value": {"Fn::GetAtt": ["DeadLetters", "Arn"]}},
         "AlarmsTopic": {"Value": {"Ref": "Alarms"}},
+        LOW_BALANCE: {"Value": str(low_balance_gwei)},
     }
     if signer == "kms":
         outputs["SignerKeyArn"] = {"Value": {"Fn::GetAtt": ["SignerKey", "Arn"]}}

@@ -26,12 +26,14 @@ def say(text: str) -> None:
     help="The network's RPC addresses by commas; `-` reads them from stdin. Kept as a secret.",
 )
 @click.option(
-    "--low-balance-gwei", type=int, default=10_000_000, show_default=True, help="Below it the balance alarm goes off."
+    "--low-balance-gwei",
+    type=click.IntRange(1),
+    help="Below it the balance alarm goes off; kept until another is given.  [default: 10000000]",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
 @json_option
 @explains_failures
-def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int, dry_run: bool, as_json: bool) -> None:
+def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int | None, dry_run: bool, as_json: bool) -> None:
     """Bring a merchant's tables, queue, key, secrets, alarms and dashboard to what they should be. Safe to repeat.
 
     Example: box provision acme --rpc https://rpc.example/KEY --dry-run
@@ -41,7 +43,10 @@ def provision(merchant: str, rpc_urls: str | None, low_balance_gwei: int, dry_ru
     project = Project()
     _for_aws(project, merchant)
     urls = sys.stdin.readline().strip() if rpc_urls == "-" else rpc_urls
-    done = bring(project, merchant, say, rpc_urls=urls, low_balance_gwei=low_balance_gwei, dry_run=dry_run)
+    if urls == "":
+        raise WrongInput("no RPC address was given: with `--rpc -` one line of them, by commas, is read from stdin")
+    with project.at_work_on(merchant):
+        done = bring(project, merchant, say, rpc_urls=urls, low_balance_gwei=low_balance_gwei, dry_run=dry_run)
 
     def people() -> None:
         if done.changes:
@@ -191,7 +196,8 @@ def gateway(merchant: str, as_json: bool) -> None:
 
     project = Project()
     _for_aws(project, merchant)
-    answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(project, merchant)}
+    with project.at_work_on(merchant):
+        answer: dict[str, Any] = {"merchant": merchant, "deployment": apply(project, merchant)}
     show(answer, as_json, lambda: click.echo(f"{merchant}: in place"))
 
 

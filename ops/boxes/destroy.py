@@ -37,14 +37,19 @@ def destroy(merchant: str, confirm: str | None, export_to: Path | None, forget_s
         confirm = click.prompt(f"Everything of {merchant} on AWS will be gone. Its name, to go on")
     if confirm != merchant:
         raise WrongInput(f"'{confirm}' is not '{merchant}': nothing was deleted")
-    done = remove(Project(), merchant, export_to, forget_stage)
+    from ops.aws.provision import config_of
+
+    project = Project()
+    config_of(project, merchant)  # that there is such a merchant
+    with project.at_work_on(merchant):
+        done = remove(project, merchant, export_to, forget_stage)
     kept = f"; its data is in {done['export']}" if done["export"] else ""
     show(done, as_json, lambda: click.echo(f"{merchant} is gone{kept}"))
 
 
 def remove(project: Project, merchant: str, export_to: Path | None, forget_stage: bool) -> dict[str, Any]:
     """In the order in which nothing can be lost: export, no more traffic, then the data. Safe to repeat when it broke off."""
-    from ops.aws import releases, secrets, stack
+    from ops.aws import left_behind, releases, secrets, stack
     from ops.aws.bundle import run_chalice
     from ops.aws.names import Names
     from ops.aws.provision import config_of
@@ -60,19 +65,18 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
         export_to or project.root / "exports" / f"{merchant}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.jsonl.gz"
     )
     found = stack.describe(names.prefix)
-    # A deletion that broke off began after its export, and the tables that it reached are gone.
-    box = open_box(project, merchant) if found and not found["StackStatus"].startswith("DELETE_") else None
+    left_behind.write_down(project, merchant)
+    deployed = bool(project.deployed(merchant))
+    box = open_box(project, merchant) if found and _has_its_tables(found["StackStatus"]) else None
     if box:
-        _export(box, file, say)
-    if project.deployed(merchant):
+        _export(box, file, say, may_be_empty=not deployed)
+    if deployed:
         say("chalice delete")
         run_chalice(project, "delete", "--stage", merchant)
     if box:
-        _export(box, file, say)  # with what came in until the traffic stopped
+        _export(box, file, say, may_be_empty=not deployed)  # with what came in until the traffic stopped
     if found:
-        from chalicelib.adapters.tables import MODELS
-
-        stack.remove(names.prefix, [f"{names.prefix}-{model.__name__.lower()}" for model in MODELS], say)
+        stack.remove(names.prefix, say)
     if kind == "kms":
         retire_keys(names)
     removed = secrets.remove_all(names)
@@ -83,9 +87,17 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
     return {"merchant": merchant, "export": str(file) if box else None, "secrets": removed}
 
 
-def _export(box: Box, file: Path, say: Callable[[str], None]) -> None:
+def _has_its_tables(status: str) -> bool:
+    """Not where a deletion broke off, for that began after its export; nor where the stack's creation failed."""
+    from ops.aws.stack import NEVER_MADE
+
+    return not status.startswith("DELETE_") and status not in NEVER_MADE
+
+
+def _export(box: Box, file: Path, say: Callable[[str], None], *, may_be_empty: bool) -> None:
+    """A box that was never deployed has taken nothing yet; of any other an empty export is a mistake. Raises Failed."""
     from ops.boxes.transfer import export
 
     say(f"export to {file}")
-    if export(box, file) == 0:
+    if export(box, file) == 0 and not may_be_empty:
         raise Failed("the export is empty: no data was deleted. Look at the tables first")

@@ -202,14 +202,19 @@ def document(merchant: str, answers: dict[str, Any]) -> dict[str, Any]:
             f"{merchant}: '{answers['site']}' is no site: give the landing page, such as https://shop.example/"
         )
     site = urlsplit(answers["site"])
+    host = site.netloc.lower()  # browsers send it so
+    if not host.isascii():
+        raise WrongInput(
+            f"{merchant}: write the host of '{answers['site']}' as browsers send it, in ASCII: it begins with xn--"
+        )
     return {
         "$schema": "./schema.json",
         "version": 1,
         "merchant": {"id": merchant, "name": answers["name"], "account": answers["account"]},
         "site": {
             "landingPage": answers["site"],
-            "origins": [f"{site.scheme}://{site.netloc}"],
-            "hosts": [site.netloc],
+            "origins": [f"{site.scheme}://{host}"],
+            "hosts": [host],
             "parameters": {"utm_source": "affiliate"},
         },
         "currency": answers["currency"],

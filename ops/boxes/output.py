@@ -6,7 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -19,11 +19,25 @@ console = Console(stderr=True, highlight=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
-class Failed(click.ClickException):
+class _Told(click.ClickException):
+    """A sentence on stderr; with --json also `{"error": …}` on stdout, so that what reads it there never finds nothing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        asked = click.get_current_context(silent=True)
+        self._as_json = bool(asked and asked.params.get("as_json"))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        super().show(file)
+        if self._as_json:
+            click.echo(json.dumps({"error": self.format_message()}))
+
+
+class Failed(_Told):
     """Something could not be done: the sentence says what, and what to do. Exit code 1."""
 
 
-class WrongInput(click.ClickException):
+class WrongInput(_Told):
     """The person's input cannot work. Exit code 2."""
 
     exit_code = 2

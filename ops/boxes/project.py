@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.boxes.given import read_json
+from ops.boxes.output import Failed
 from ops.local.process import ROOT
 
 
@@ -27,8 +28,11 @@ class Project:
         self.configs = self.root / "configs"
         self.chalice = self.root / ".chalice"
         self.stages_file = self.chalice / "config.json"
+        self.releases = self.chalice / "releases"
         self._stages: tuple[tuple[int, int], dict[str, Any]] | None = None
         self._changing: dict[str, Any] | None = None
+        self.locks: list[int] = []
+        """Of the boxes that this command is at work on: file descriptors, for a child process to hold too."""
 
     def config_file(self, merchant: str) -> Path:
         return self.configs / f"{merchant}.json"
@@ -80,12 +84,36 @@ class Project:
             finally:
                 self._changing = None
 
+    @contextmanager
+    def at_work_on(self, merchant: str) -> Iterator[None]:
+        """One command at a time brings a box to AWS or takes it away: two would each make a part of it. Chalice holds the lock too, so
+        what it goes on doing for a command that was killed is waited for. Raises Failed."""
+        self.chalice.mkdir(parents=True, exist_ok=True)
+        with (self.chalice / f".lock-{merchant}").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Failed(
+                    f"another command is at work on {merchant}, or one that was killed has left Chalice at it: "
+                    "wait for its end, then do this again"
+                ) from None
+            self.locks.append(lock.fileno())
+            try:
+                yield
+            finally:
+                self.locks.remove(lock.fileno())
+
     def deployed(self, merchant: str) -> dict[str, dict[str, Any]]:
         """What Chalice says it deployed, by the resource's name; empty before the first deployment."""
         file = self._deployed_file(merchant)
         if not file.exists():
             return {}
         return {resource["name"]: resource for resource in json.loads(file.read_text()).get("resources", [])}
+
+    def write_deployed(self, merchant: str, resources: list[dict[str, Any]]) -> None:
+        """As Chalice writes it."""
+        held = {"resources": resources, "schema_version": "2.0", "backend": "api"}
+        write(self._deployed_file(merchant), json.dumps(held, indent=2) + "\n")
 
     def forget_deployed(self, merchant: str) -> None:
         self._deployed_file(merchant).unlink(missing_ok=True)

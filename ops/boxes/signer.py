@@ -162,10 +162,14 @@ def rotate(merchant: str, number: int, finish: bool, as_json: bool) -> None:
 
     Example: box signer rotate acme && box signer authorise acme --address 0x… … && box signer rotate acme --finish
     """
+    from ops.aws.provision import config_of
     from ops.aws.rotation import finish as switch_keys
     from ops.aws.rotation import prepare
 
-    answer = (switch_keys if finish else prepare)(Project(), merchant, number)
+    project = Project()
+    config_of(project, merchant)  # that there is such a merchant
+    with project.at_work_on(merchant):
+        answer = (switch_keys if finish else prepare)(project, merchant, number)
 
     def people() -> None:
         for line in answer["next"]:

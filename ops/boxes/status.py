@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -74,5 +75,9 @@ def _deployed_url(project: Project, merchant: str) -> str | None:
     from ops.aws.clients import gateway_url
     from ops.aws.gateway import stage_name
 
-    deployed = project.deployed(merchant)
-    return gateway_url(deployed["rest_api"]["rest_api_id"], stage_name(project)) if "rest_api" in deployed else None
+    api = project.deployed(merchant).get("rest_api")
+    if api is None:
+        return None
+    # Its own region, as Chalice wrote it down: boxes may stand in several, and this command is given one at most.
+    at = (urlsplit(api.get("rest_api_url", "")).hostname or "").removeprefix(f"{api['rest_api_id']}.execute-api.")
+    return gateway_url(api["rest_api_id"], stage_name(project), at.partition(".")[0] or None)

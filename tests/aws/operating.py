@@ -42,6 +42,9 @@ class Operator:
     def chalice(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._command([str(Path(sys.executable).with_name("chalice")), *arguments], {})
 
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._command([sys.executable, *arguments], {})
+
     def _command(self, command: list[str], more: dict[str, str]) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,

@@ -210,6 +210,10 @@ def test_a_key_is_replaced_with_overlap_after_its_transactions_are_final_and_sta
     assert third.returncode == 0, err
     assert (json.loads(out)["before"], json.loads(out)["address"]) == (old, following)
 
+    # Finishing what is finished makes no further key.
+    again = operator.run("signer", "rotate", merchant, "--finish")
+    assert (again.returncode, "no next key waits" in again.stderr) == (1, True), again.stderr
+
     for name in ACCESS:
         assert rotated.environment(name)["SIGNER_ADDRESS"] == following
         assert rotated.at_once(name) == (1 if name == "sign_on_change" else None)

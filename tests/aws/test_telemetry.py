@@ -57,7 +57,7 @@ def lines_of_a_call(event: dict[str, Any]) -> list[dict[str, Any]]:
         text=True,
         check=True,
     )
-    return [json.loads(line) for line in (done.stdout + done.stderr).splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
 
 
 def test_a_request_leaves_one_line_that_is_a_metric_and_names_nobody() -> None:
@@ -74,6 +74,39 @@ def test_a_request_leaves_one_line_that_is_a_metric_and_names_nobody() -> None:
     text = json.dumps(lines)
     for personal in ("ada@example.com", "203.0.113.7", "ORDER-4711", "S3cret", "12,50"):
         assert personal not in text
+
+
+def asking_for_a_receipt(conversion_id: str) -> dict[str, Any]:
+    resource = "/v1/receipts/{conversion_id}"
+    return EVENT | {
+        "resource": resource,
+        "path": f"/v1/receipts/{conversion_id}",
+        "httpMethod": "GET",
+        "headers": {},
+        "multiValueHeaders": {},
+        "pathParameters": {"conversion_id": conversion_id},
+        "requestContext": EVENT["requestContext"] | {"httpMethod": "GET", "resourcePath": resource},
+        "body": None,
+    }
+
+
+def test_a_request_that_fails_leaves_two_lines_with_its_id() -> None:
+    """The error's own, by the app's logger, and the metric's."""
+    broken, counted_as = lines_of_a_call(asking_for_a_receipt("a" * 26))
+    assert broken["message"].startswith("unexpected "), broken
+    assert (broken["level"], broken["merchant"]) == ("ERROR", "demo")
+    assert (counted_as["ServerErrors"], counted_as["conversionId"]) == (1, "a" * 26)
+    assert broken["requestId"] == counted_as["requestId"] == "request-1"
+
+
+def test_what_somebody_wrote_in_the_place_of_a_conversions_id_is_not_logged() -> None:
+    assert "ada" not in json.dumps(lines_of_a_call(asking_for_a_receipt("ada@example.com")))
+
+
+def test_a_line_of_a_function_that_answers_no_request_names_its_run() -> None:
+    record = logging.LogRecord("chalicelib.services.turn", logging.WARNING, __file__, 1, "it ended early", None, None)
+    record.aws_request_id = "run-1"  # as Lambda's handler gives it to each record
+    assert json.loads(JsonLines("demo").format(record))["requestId"] == "run-1"
 
 
 def test_a_failure_is_logged_by_kind_and_place_without_its_text() -> None:

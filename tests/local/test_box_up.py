@@ -150,6 +150,14 @@ def test_a_second_box_on_the_same_data_is_refused_with_the_remedy(box: RunningBo
     assert refused.stdout == ""
 
 
+def test_data_that_cannot_be_kept_where_it_is_asked_for_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = up("--data", str(tmp_path / "file" / "data"))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("The box did not start: ")
+    assert "Traceback" not in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "path", "remedy"),
     [

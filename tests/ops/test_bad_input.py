@@ -120,6 +120,14 @@ def test_a_merchant_that_there_is_not_is_named_with_the_remedy(project: Path, co
     is_refused(project, command, "nobody.json", "box new nobody")
 
 
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("command", of_a_merchant("nobody"))
+def test_who_reads_json_is_told_on_stdout_too(command: str) -> None:
+    done = run(f"{command} --json")
+    assert "box new nobody" in json.loads(done.stdout)["error"]
+    assert "box new nobody" in done.stderr
+
+
 @pytest.mark.parametrize("command", of_a_merchant("broken"))
 def test_a_config_that_breaks_off_is_told_by_file_line_and_column(project: Path, command: str) -> None:
     is_refused(project, command, "configs/broken.json", "not JSON", "line 3, column 3")

@@ -17,13 +17,23 @@ from ops.aws import releases
 from ops.aws.releases import Release
 from ops.boxes.checking import mistakes
 from ops.boxes.config import config as config_command
-from ops.boxes.new import create, create_many, new
+from ops.boxes.new import create, create_many, document, new
 from ops.boxes.output import WrongInput
 from ops.boxes.project import Project, write
 from ops.boxes.stages import Stage, read_stage, write_stage
 from ops.local.process import ROOT
 
 ZONES = ("Europe/Amsterdam", "UTC")
+SITE = {
+    "name": "Acme",
+    "account": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    "chain_id": 8453,
+    "contract": "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+    "currency": "EUR",
+    "time_zone": "UTC",
+    "sale_percent": "10",
+    "signer": "kms",
+}
 DEMO = json.loads((ROOT / "configs" / "demo.json").read_text())
 
 
@@ -181,6 +191,11 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one() -> None:
         "https://user:pass@rpc.example/",
         "https://mainnet.infura.io/v3/0123456789abcdef0123456789abcdef",
         "https://mainnet.infura.io/v3/testkey",
+        "https://rpc.example/v2/aB3dEfGhIjKlMnOpQrSt",
+        "https://rpc.example/?apikey=0123456789abcdef",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "AIza" + "Sy0-abcde" * 3 + "12345678",
+        "github_pat_11ABCDEFG0abcdefghijkl",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
         "test test test test test test test test test test test junk",
     ],
@@ -205,6 +220,16 @@ def test_a_key_that_sounds_like_a_secret_is_refused_whatever_its_value() -> None
 def test_ordinary_configs_look_like_no_secret() -> None:
     assert faults(json.dumps(DEMO).encode()) == []
     assert faults(changed("merchant.name", "The quick brown fox shop")) == []
+    for page in ("v2/summer-collection-2026-women", "v3/die-neue-kollektion", "?color=red&size=40"):
+        assert faults(changed("site.parameters.utm_content", f"https://www.shop.example/{page}")) == []
+
+
+def test_a_site_as_somebody_writes_it_becomes_the_host_that_browsers_send() -> None:
+    answers = {**SITE, "site": "https://Shop.Acme.Example/Sale"}
+    assert document("acme", answers)["site"]["origins"] == ["https://shop.acme.example"]
+    assert check(json.dumps(document("acme", answers)).encode(), "configs/acme.json", "acme", ZONES)[1] == []
+    with pytest.raises(WrongInput, match="xn--"):
+        document("acme", {**SITE, "site": "https://bücher.example/"})
 
 
 def test_checksums_are_those_of_the_standard() -> None:

@@ -11,11 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from click.testing import CliRunner, Result
 
 from chalicelib.adapters import tables
-from ops.aws import bundle, secrets, stack
+from ops.aws import bundle, left_behind, secrets, signing_keys, stack
+from ops.aws.names import Names
 from ops.boxes.new import create
 from ops.boxes.project import Project, write
 from ops.cli import main
@@ -43,6 +46,10 @@ class Leaving:
         tables.bind(f"merchant-box-{MERCHANT}", "eu-central-1", self._dynamodb.url)
         tables.create_all()
         tables.Publishers(publisher_id, body="{}").save()
+
+    def empty(self) -> None:
+        for one in tables.Publishers.scan():
+            one.delete()
 
     def chalice(self, _: Project, command: str, *__: str) -> str:
         self.deleted.append(f"chalice {command}")
@@ -73,6 +80,7 @@ def leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dynamodb: Dynoxide)
 
     monkeypatch.setattr(stack, "describe", lambda _: {"StackStatus": made.stack})
     monkeypatch.setattr(stack, "remove", gone("stack"))
+    monkeypatch.setattr(left_behind, "write_down", lambda *_: None)
     monkeypatch.setattr(secrets, "remove_all", gone("secrets"))
     monkeypatch.setattr(bundle, "run_chalice", made.chalice)
     return made
@@ -108,3 +116,44 @@ def test_a_deletion_that_broke_off_is_finished_without_the_tables_that_are_gone(
     assert done.exit_code == 0, done.stderr
     assert leaving.deleted == ["chalice delete", "stack", "secrets"]
     assert json.loads(done.stdout)["export"] is None
+
+
+def test_a_box_that_was_never_deployed_goes_although_it_holds_nothing(leaving: Leaving) -> None:
+    leaving.project.forget_deployed(MERCHANT)
+    leaving.empty()
+    done = leaving.run()
+    assert done.exit_code == 0, done.stderr
+    assert leaving.deleted == ["stack", "secrets"]
+
+
+def test_an_empty_export_of_a_box_that_takes_sales_stops_it(leaving: Leaving) -> None:
+    leaving.empty()
+    done = leaving.run()
+    assert (done.exit_code, "the export is empty" in done.stderr) == (1, True), done.stderr
+    assert leaving.deleted == []
+
+
+def test_a_box_whose_stack_could_not_be_made_goes_without_an_export(leaving: Leaving) -> None:
+    """It has no tables, or not all of them."""
+    leaving.project.forget_deployed(MERCHANT)
+    tables.Vouchers.delete_table()
+    leaving.stack = "ROLLBACK_COMPLETE"
+    done = leaving.run()
+    assert done.exit_code == 0, done.stderr
+    assert leaving.deleted == ["stack", "secrets"]
+
+
+def test_a_key_of_somebody_else_that_nobody_here_may_look_at_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """KMS lists every key of the account, and a key's own policy says who may ask about it."""
+    secret, own = "11111111-0000-4000-8000-000000000000", "22222222-0000-4000-8000-000000000000"
+    kms = boto3.client("kms", region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none")
+    monkeypatch.setattr(signing_keys, "client", lambda _: kms)
+    about = {"KeyId": own, "KeyManager": "CUSTOMER", "KeyState": "Enabled"}
+    with Stubber(kms) as aws:
+        aws.add_response("list_aliases", {"Aliases": []})
+        aws.add_response("list_keys", {"Keys": [{"KeyId": secret}, {"KeyId": own}]})
+        aws.add_client_error("describe_key", "AccessDeniedException")
+        aws.add_response("describe_key", {"KeyMetadata": about})
+        aws.add_response("list_resource_tags", {"Tags": [{"TagKey": "merchant-box", "TagValue": MERCHANT}]})
+        aws.add_response("schedule_key_deletion", {})
+        assert signing_keys.retire_keys(Names(MERCHANT)) == 1

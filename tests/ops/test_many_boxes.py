@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chalice.constants import MISSING_DEPENDENCIES_TEMPLATE
 from click.testing import CliRunner
 
-from ops.aws import bundle, deploy
+from ops.aws import bundle, deploy, releases
 from ops.aws.deploy import Deployed, RolledBack
 from ops.aws.smoke import config_hash
 from ops.aws.stack import Say
@@ -186,6 +187,42 @@ def test_a_deployment_says_what_its_bundle_weighs_and_stops_at_one_that_is_too_h
             bundle.build(project, "acme", "arm64", said.append)
 
 
+def test_a_bundle_that_chalice_left_a_dependency_out_of_is_not_used(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chalice says so, and ends well."""
+    project = Project(operated.root)
+    package = bundle.package_file(project, "arm64")
+
+    def chalice(_: Project, *__: str) -> str:
+        zipped(package)
+        return MISSING_DEPENDENCIES_TEMPLATE % "web3==9.9\nnothing==1.0"
+
+    monkeypatch.setattr(bundle, "run_chalice", chalice)
+    with pytest.raises(Failed, match=r"no wheel for Lambda of web3==9\.9, nothing==1\.0"):
+        bundle.build(project, "acme", "arm64", print)
+    assert not package.exists()
+
+
+def test_old_bundles_go_but_for_those_that_a_box_runs(operated: Operated) -> None:
+    project = Project(operated.root)
+    package = bundle.package_file(project, "arm64")
+    running, old, young = (package.with_name(f"{name}.zip") for name in ("running", "old", "young"))
+    for file in (package, running, old, young):
+        zipped(file)
+    for file in (package, running, old):
+        os.utime(file, (1, 1))
+    releases.keep(project, releases.Release("acme", "0", "0", str(running), "deployment", {}))
+    bundle.build(project, "acme", "arm64", print)
+    assert set(package.parent.glob("*.zip")) == {package, running, young}
+
+
+def zipped(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(file, "w") as held:
+        held.writestr("app.py", "")
+
+
 def test_no_more_boxes_are_at_work_at_once_than_asked_for(operated: Operated) -> None:
     operated.run("deploy", "--all", "--at-once", "2")
     at_work, most = 0, 0
@@ -256,9 +293,10 @@ def test_an_upgrade_brings_the_canary_first_and_the_others_only_after_it(operate
 
 def test_a_canary_that_is_rolled_back_keeps_the_others_as_they_are(operated: Operated) -> None:
     code, answer, told = operated.run("upgrade", "--all", "--canary", "hooli", hooli="is rolled back")
-    assert (code, answer) == (3, None)
+    assert code == 3
     assert operated.begun == ["hooli"]
     assert "runs again" in told
+    assert "runs again" in answer["error"]
     operated.run("upgrade", "--all", "--canary", "hooli")
     assert operated.begun[0] == "hooli"
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from chalicelib.domain.report import Body
+from chalicelib.routes.observed import seen
 from chalicelib.services import track
 from chalicelib.services.anchor import anchor
 from chalicelib.services.confirm import confirm
 from chalicelib.services.health import health
+from chalicelib.services.network_report import REPORT
 from chalicelib.services.record import record
 from ops.local import rpc
 from tests.rig.ground import Ground
@@ -60,6 +63,26 @@ def an_hour_without_a_node(grounds: Callable[..., Ground], beacons: int) -> None
         f"drained in {rounds} rounds, {drained:.1f} s ({accepted / drained:.0f}/s with finality)"
     )
     ground.assert_recorded_once()
+
+
+def test_a_sale_that_comes_in_while_no_node_answers_is_seen_to_wait(grounds: Callable[..., Ground]) -> None:
+    """An alarm is about how long it waits, and the last look at the network was before it came."""
+    ground = grounds(batch_size=100)
+    ground.settle()
+    assert report(ground, "before", cents=1_000)
+    ground.settle()
+    confirm(ground.box)
+    assert health(ground.box)[1]["network"]["oldestUnsent"] is None
+    ground.proxy.down = True
+    came_in = ground.box.now()
+    assert report(ground, "meanwhile", cents=1_000)
+    ground.box.offset += HOUR_MS
+    confirm(ground.box)
+    kept = ground.box.state.read(REPORT, dict[str, Any])
+    assert kept is not None
+    seconds = seen(kept, ground.box.now())["OldestUnsentSeconds"]
+    assert HOUR_MS // 1000 <= seconds <= (ground.box.now() - came_in) // 1000
+    assert seen(kept, ground.box.now())["RpcSilent"] == 1
 
 
 def report(ground: Ground, event_id: str, cents: int) -> bool:
