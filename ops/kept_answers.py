@@ -31,6 +31,8 @@ class Saved:
     saved_at: int | None
     receipt: dict[str, Any] | None
     is_test: bool = False
+    duplicate: bool = False
+    """The answer to a repeat, which may come any time after the order."""
     no_receipt: NoReceipt | None = None
 
 
@@ -53,8 +55,13 @@ def read_saved(text: str, box: str | None = None) -> list[Kept]:
     With `box`, receipts and proofs that are not in the file are asked for there. Raises ValueError.
     """
     stripped = text.strip()
-    rows = json.loads(stripped) if stripped.startswith("[") else [json.loads(line) for line in stripped.splitlines()]
+    rows = json.loads(stripped) if stripped.startswith("[") else _lines(stripped)
     return [_read(row, box) for row in rows]
+
+
+def _lines(text: str) -> list[Any]:
+    """By line feeds alone: within JSON's texts stand other characters that end a line elsewhere."""
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def _read(row: Any, box: str | None) -> Kept:
@@ -78,6 +85,7 @@ def _read(row: Any, box: str | None) -> Kept:
         saved_at=saved_at,
         receipt=None if said else shown or None,
         is_test=answer.get("isTest") is True,
+        duplicate=answer.get("duplicate") is True,
         no_receipt=said,
     )
 
