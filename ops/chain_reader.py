@@ -72,6 +72,9 @@ class Chain:
             text = error.get("message", error) if isinstance(error, dict) else answer
             is_contracts_answer = method == "eth_call" and "revert" in str(text).lower()
             raise (CallReverted if is_contracts_answer else ChainUnreadable)(f"the node refuses {method}: {text}")
+        # Of transactions and blocks there may be none; everything else has an answer.
+        if answer["result"] is None and not method.startswith(("eth_getTransaction", "eth_getBlock")):
+            raise ChainUnreadable(f"the node answers {method} with nothing")
         return answer["result"]
 
     def _post(self, document: Any, what: str) -> Any:

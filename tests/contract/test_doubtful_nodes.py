@@ -44,7 +44,8 @@ FORGETFUL: list[Alter] = [
     forgets("eth_getTransactionReceipt"),
     forgets("eth_getBlockByNumber"),
     *(leaves_out(logs_of(event)) for event in ("AgreementRegistered", "Amended", "Decided")),
-    answers("eth_chainId", None),
+    *(answers(method, None) for method in ("eth_chainId", "eth_getCode", "eth_getLogs", "eth_call")),
+    answers("eth_chainId", "yes"),
     answers("eth_getBlockByNumber", {"number": "soon"}),
 ]
 

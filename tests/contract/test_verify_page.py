@@ -3,6 +3,7 @@
 import copy
 import json
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from ops.verify import verify_receipt
 from tests.contract.forged_receipts import FORGERIES, LIES, Receipt
 from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
 from tests.contract.network_on_anvil import Merchant, Network
+from tests.contract.other_nodes import node_that
 from tests.contract.shown_receipts import Order, entries_of, record
+from tests.contract.test_doubtful_nodes import FORGETFUL
 from tests.contract.test_verify import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +138,67 @@ def test_a_node_that_does_not_answer_proves_nothing(chromium: Browser, receipts:
     page.close()
     assert verdict.startswith("Not checked")
     assert checks == []
+
+
+@pytest.fixture
+def apart(chromium: Browser) -> Iterator[Page]:
+    """The page where errors are written down by the browser itself."""
+    opened = chromium.new_page()
+    opened.goto(PAGE.as_uri())
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("number", range(len(FORGETFUL)))
+def test_what_a_node_forgot_is_no_fault_of_the_receipt(
+    network: Network, apart: Page, receipts: list[Receipt], number: int
+) -> None:
+    """The second receipt was amended and the third rejected: each fault shows in one of them."""
+    with node_that(FORGETFUL[number], network.url) as node:
+        verdicts = [shown(apart, receipt, node)[1] for receipt in receipts]
+    assert [verdict for verdict in verdicts if verdict.startswith("Not checked: ")], verdicts
+    assert not [verdict for verdict in verdicts if "does not hold" in verdict], verdicts
+
+
+def test_a_node_that_lets_no_page_ask_is_told_from_a_receipt_that_fails(
+    network: Network, apart: Page, receipts: list[Receipt]
+) -> None:
+    with node_that(lambda _, answered: answered, network.url, cors=False) as node:
+        checks, verdict = shown(apart, receipts[0], node)
+    assert checks == [] and "lets no web page ask" in verdict
+
+
+def test_groups_decided_apart_are_named(network: Network, page: Page, merchant: Merchant) -> None:
+    agreement = merchant.agree(groups=("default", "wine"))
+    (receipt,) = record(merchant, Order(1, {"default": 100, "wine": 300}).payload(merchant, agreement))
+    one = {bytes.fromhex(receipt["batch"][2:]): [Run(1, 1, "rejected", REASONS["fraud"])]}
+    merchant.send(contract.encode_decide(merchant.address, one))
+    assert same_verdict(page, receipt, network.url) == "status"
+
+
+def test_a_second_check_takes_the_place_of_one_under_way(network: Network, page: Page, receipts: list[Receipt]) -> None:
+    held = threading.Event()
+
+    def slow(asked: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
+        if asked["method"] == "eth_getCode":
+            held.wait(60)
+        return answered
+
+    with node_that(slow, network.url) as node:
+        page.fill("textarea", json.dumps(receipts[0]))
+        page.fill("input[name=rpc]", node)
+        page.click("button")
+        checks, verdict = shown(page, receipts[0], network.url)
+        held.set()
+        page.wait_for_load_state("networkidle")
+        assert (verdict, len(checks)) == ("The receipt holds.", 10)
+        assert page.locator("li").count() == 10
+
+
+def test_what_a_receipt_says_hides_nothing(network: Network, page: Page, receipts: list[Receipt]) -> None:
+    receipts[0]["conversionId"] = "\u202e.sdloh tpiecer ehT\u2066"
+    shown(page, receipts[0], network.url)
+    assert "\\u202e" in page.locator("li.fail").inner_text()
 
 
 def test_every_box_hands_the_page_out_as_it_is(box: RunningBox) -> None:
