@@ -1,14 +1,19 @@
 """A receipt says what the network holds, not what the box is about to tell it."""
 
+import csv
+import io
 import json
 from typing import Any
+
+import pytest
 
 from chalicelib.domain.agreement import Rule
 from chalicelib.domain.network_status import STATUSES
 from chalicelib.domain.payload import rfc3339
 from chalicelib.domain.report import Body
-from chalicelib.services import track, vouchers
+from chalicelib.services import export, notify, postbacks, present, track, vouchers
 from chalicelib.services.receipts import receipt
+from chalicelib.services.report import read_filter
 from chalicelib.services.validate import Correction, correct
 from ops.audit import audit_publisher
 from ops.chain_reader import Chain
@@ -140,3 +145,27 @@ def test_a_voucher_that_the_server_names_late_earns_by_the_terms_of_the_order_s_
     ground.settle()
     assert shown(ground, sale)["agreementId"] == ground.agreements[0]
     assert verify_receipt(shown(ground, sale), ground.node_url)[-1].ok
+
+
+def test_what_the_lock_rejects_because_nobody_verified_it_says_so_wherever_it_is_shown(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(notify._known, "any", True)
+    ground.agreements[0] = ground.agree(0, silence="verified")
+    made = postbacks.create(ground.box, "p0", postbacks.Wish(url="https://publisher.example/"))
+    sale = by_browser(ground, "unverified", ground.click(0))
+    ground.settle()
+    for days, status, reason in ((0, "open", None), (31, "rejected", "unverified")):
+        ground.pass_time(days * DAY_MS)
+        held = ground.box.conversions.get(sale)
+        assert held is not None
+        (shown_now,) = present.conversions(ground.box, [held], private=False)
+        assert (shown_now["status"], shown_now["reason"]) == (status, reason)
+        begins = rfc3339(held.created_at)[:10]  # type: ignore[index]
+        text, _ = export.page(ground.box, read_filter(ground.box, {"from": begins}, "p0"), private=False)
+        assert [row["reason"] for row in csv.DictReader(io.StringIO(text))] == [reason or ""]
+        notify.look(ground.box, [sale])
+        notify.tell(ground.box)
+    told, _ = postbacks.deliveries(ground.box, "p0", made.postback_id, 10, None)
+    reasons = {one.event: (one.data["status"], one.data["reason"]) for one in told}
+    assert reasons == {"recorded": ("open", None), "locked": ("rejected", "unverified")}
