@@ -60,8 +60,13 @@ class AnswersAudit:
             self._without_receipt(answer, answer.no_receipt)
         elif receipt is None:
             self._find("missing", answer.conversion_id, "answered with 202, and no receipt shows it on the network")
-        elif self._holds(verify_receipt(receipt, self.chain.url, self.chain.contract), answer.conversion_id):
-            self._held(answer, receipt)
+        else:
+            checks = verify_receipt(receipt, self.chain.url, self.chain.contract)
+            if self._holds(checks, answer.conversion_id):
+                self._held(answer, receipt)
+                if answer.asked_now and checks[-1].older:
+                    why = "are shown by the box as they were, and not as they are on the network now: look at their receipts"
+                    self._noted[why].append(answer.conversion_id)
 
     def _without_receipt(self, answer: Saved, said: NoReceipt) -> None:
         """The box's own word. What waits is no finding until it has waited too long: a deleted sale would wait for ever."""

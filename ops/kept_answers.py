@@ -34,6 +34,8 @@ class Saved:
     duplicate: bool = False
     """The answer to a repeat, which may come any time after the order."""
     no_receipt: NoReceipt | None = None
+    asked_now: bool = False
+    """The receipt is not a kept one: it is what the box shows now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +78,20 @@ def _read(row: Any, box: str | None) -> Kept:
     # A repeat from another browser is not told the id.
     conversion_id = str(answer["conversionId"] if "attributed" not in answer else answer.get("conversionId", ""))
     shown = row.get("receipt")
-    if (not shown or _said(shown)) and box and conversion_id:
+    is_kept = bool(shown) and not _said(shown)
+    if not is_kept and box and conversion_id:
         shown = _ask(box, "receipts", conversion_id)
     said = _said(shown)
+    receipt = None if said else shown or None
     return Saved(
         conversion_id=conversion_id,
         attributed=bool(answer.get("attributed", True)),
         saved_at=saved_at,
-        receipt=None if said else shown or None,
+        receipt=receipt,
         is_test=answer.get("isTest") is True,
         duplicate=answer.get("duplicate") is True,
         no_receipt=said,
+        asked_now=not is_kept and receipt is not None,
     )
 
 

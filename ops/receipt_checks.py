@@ -27,11 +27,12 @@ CLOCKS_MAY_DIFFER = 900  # seconds between a box's clock and the chain's
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was compared. `name` is stable; `detail` says what was found."""
+    """One thing that was compared. `name` is stable; `detail` says what was found. `older`: it was so once, and the chain has moved on."""
 
     name: str
     ok: bool
     detail: str
+    older: bool = False
 
 
 class Mismatch(Exception):
@@ -48,6 +49,8 @@ class Receipt:
         self.chain = chain
         self.merchant: str = receipt["merchant"].lower()
         self.id = bytes.fromhex(receipt["agreementId"][2:])
+        self.is_older = False
+        """Known once amendments and status are looked at."""
 
     def contract(self) -> str:
         if self.chain.chain_id != self.shown["chainId"]:
@@ -201,8 +204,9 @@ class Receipt:
         now = self._had()[-1]
         if not any(self._shows(state) for state in self.states):
             self._name_figure(now)
-        said = f"{len(amended)} amendments, {now.commission} minor units earned"
-        return said if self._shows(now) else f"{said} (the receipt is older and says {self.shown['commission']})"
+        said = f"{len(amended)} amendments, commission {now.commission} minor units"
+        self.is_older = not self._shows(now)
+        return f"{said} (the receipt is older and says {self.shown['commission']})" if self.is_older else said
 
     def _amended(self) -> list[Amended]:
         topics = "0x" + topic("Amended").hex(), topic_of(self.merchant), topic_of(self.recorded.batch)
@@ -279,7 +283,10 @@ class Receipt:
             raise Mismatch(f"the receipt says {self.shown['status']}{with_these}, it was {' then '.join(was)}")
         since = next(list(run)[-1].since for _, run in groupby(reversed(had), lambda s: s.status))
         moved = "" if now == self.shown["status"] else f" (the receipt says {self.shown['status']})"
-        return f"{now} since {moment(since)}, final from {moment(self.lock)}{moved}"
+        # At a date the box's clock may also be ahead: that is no status it has had.
+        self.is_older |= now != self.shown["status"] and self.shown["status"] in {state.status for state in had}
+        nothing = ", earns nothing" if now == "rejected" else ""
+        return f"{now} since {moment(since)}{nothing}, final from {moment(self.lock)}{moved}"
 
 
 CHECKS: tuple[tuple[str, Callable[[Receipt], str]], ...] = (

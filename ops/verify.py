@@ -30,7 +30,8 @@ def verify_receipt(receipt: Any, rpc_url: str, contract: str | None = None) -> l
         return [Check("contract", False, f"the receipt is of {subject.chain.contract}, not of {contract}")]
     for name, check in CHECKS:
         try:
-            made.append(Check(name, True, check(subject)))
+            found = check(subject)
+            made.append(Check(name, True, found, subject.is_older))
         except Mismatch as mismatch:
             made.append(Check(name, False, str(mismatch)))
             break
@@ -68,5 +69,6 @@ def verify(receipt: Any, rpc: str, contract: str | None, as_json: bool) -> None:
         for made in checks:
             click.echo(f"{'ok  ' if made.ok else 'FAIL'} {made.name:<12} {printable(made.detail)}")
         what = "proof" if check is verify_click else "receipt"
-        click.echo(f"the {what} holds" if holds else f"the {what} does not hold: {checks[-1].name}")
+        older = ", and is older than the chain: see amendments and status" if checks[-1].older else ""
+        click.echo(f"the {what} holds{older}" if holds else f"the {what} does not hold: {checks[-1].name}")
     sys.exit(0 if holds else 1)

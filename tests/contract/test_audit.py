@@ -396,6 +396,8 @@ def test_a_receipt_kept_from_before_a_refund_was_true(network: Network, merchant
         merchant.send(contract.encode_amend(*proof, [Amendment(0, amount, reason=REASONS["refund"])]))
     halved = {**receipt, "amount": "5.00", "commission": "0.50"}
     assert audited(network, merchant, agreement, [kept(receipt), kept(halved)]).findings == []
+    (note,) = audited(network, merchant, agreement, [kept(receipt, asked_now=True)]).notes
+    assert "as they were" in note and "conversion1" in note
     never = {**receipt, "amount": "9.00", "commission": "0.90"}
     assert kinds(audited(network, merchant, agreement, [kept(never)])) == {"false-receipt"}
 
@@ -577,7 +579,7 @@ def test_a_box_that_is_asked_too_often_is_asked_again(busy_box: str) -> None:
     names = [{"conversionId": name, "attributed": True} for name in ("mined", "fresh", "gone")]
     clicks = [{"clickId": name} for name in ("anchored", "new", "forgotten")]
     assert read_saved(json.dumps([*names, *clicks]), busy_box) == [
-        Saved("mined", True, None, {"conversionId": "mined", "payload": {}}),
+        Saved("mined", True, None, {"conversionId": "mined", "payload": {}}, asked_now=True),
         Saved("fresh", True, None, None, no_receipt=NoReceipt("pending", "pending")),
         Saved("gone", True, None, None),
         SavedClick("anchored", None, {"clickId": "anchored", "root": "00"}),

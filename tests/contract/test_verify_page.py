@@ -83,7 +83,7 @@ def test_the_page_says_what_the_command_says_of_honest_receipts(
         network.wait(days * DAY + 1)
         for receipt in receipts:
             checks, verdict = shown(page, receipt, network.url)
-            assert verdict == "The receipt holds."
+            assert verdict.startswith("The receipt holds")
             assert checks == [(check.name, check.ok) for check in verify_receipt(receipt, network.url)]
             assert len(checks) == 10
 
@@ -93,7 +93,8 @@ def same_verdict(page: Page, receipt: Any, rpc: str) -> str:
     checks, verdict = shown(page, receipt, rpc)
     said = verify_receipt(receipt, rpc)
     assert checks == [(check.name, check.ok) for check in said], said[-1]
-    assert verdict == ("The receipt holds." if checks[-1][1] else f"The receipt does not hold: {checks[-1][0]}.")
+    older = ", and is older than the chain: see amendments and status" if said[-1].older else ""
+    assert verdict == (f"The receipt holds{older}." if said[-1].ok else f"The receipt does not hold: {said[-1].name}.")
     return "" if checks[-1][1] else checks[-1][0]
 
 
@@ -111,9 +112,20 @@ def test_the_page_names_what_a_cheating_merchant_recorded(network: Network, page
 
 
 def test_the_page_names_what_is_no_receipt(network: Network, page: Page) -> None:
-    documents: tuple[Any, ...] = (5, None, "text", [], {}, {"contract": 5, "payload": {}})
+    waiting = {"conversionId": "a", "state": "pending", "reason": "pending"}
+    documents: tuple[Any, ...] = (
+        5,
+        None,
+        "text",
+        [],
+        {},
+        {"contract": 5, "payload": {}},
+        waiting,
+        {"clickId": "c", "proof": []},
+    )
     for document in documents:
         assert same_verdict(page, document, network.url) == "receipt"
+    assert "box verify" in page.locator("li").inner_text()
 
 
 def test_the_page_takes_a_receipt_that_is_older_than_the_chain(
@@ -123,6 +135,7 @@ def test_the_page_takes_a_receipt_that_is_older_than_the_chain(
     network.wait(10 * DAY - 60)
     for receipt, status in zip(receipts, ("approved", "open"), strict=False):
         assert same_verdict(page, receipt | {"status": status}, network.url) == ""
+        assert ("older" in page.locator("output").inner_text()) == (status == "open" or receipt is receipts[1])
 
 
 def test_a_node_that_searches_few_blocks_at_once_will_do(network: Network, page: Page, receipts: list[Receipt]) -> None:

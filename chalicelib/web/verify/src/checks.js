@@ -265,8 +265,9 @@ class Receipt {
     this.states = this.statesOf(this.entries, [...amended, ...(await this.decided(this.index))]);
     const now = this.had().at(-1);
     if (!this.states.some((state) => this.shows(state))) this.nameFigure(now);
-    const older = this.shows(now) ? '' : ` (the receipt is older and says ${this.shown.commission})`;
-    return `${amended.length} amendments, ${now.commission} minor units earned${older}`;
+    this.isOlder = !this.shows(now);
+    const older = this.isOlder ? ` (the receipt is older and says ${this.shown.commission})` : '';
+    return `${amended.length} amendments, commission ${now.commission} minor units${older}`;
   }
 
   statesOf(entries, changes) {
@@ -359,9 +360,12 @@ class Receipt {
     const was = had.map(({ status }) => status).filter((status, place, all) => status !== all[place - 1]);
     const withThese = was.includes(this.shown.status) ? ' with these figures' : '';
     demand(isKnown, `the receipt says ${this.shown.status}${withThese}, it was ${was.join(' then ')}`);
+    // At a date the box's clock may also be ahead: that is no status it has had.
+    this.isOlder ||= now !== this.shown.status && was.includes(this.shown.status);
+    const nothing = now === 'rejected' ? ', earns nothing' : '';
     const before = had.findLastIndex(({ status }) => status !== now);
     const moved = now === this.shown.status ? '' : ` (the receipt says ${this.shown.status})`;
-    return `${now} since ${moment(had[before + 1].since)}, final from ${moment(this.states.at(-1).since)}${moved}`;
+    return `${now} since ${moment(had[before + 1].since)}${nothing}, final from ${moment(this.states.at(-1).since)}${moved}`;
   }
 }
 
@@ -378,7 +382,7 @@ const CHECKS = [
   ['status', 'status'],
 ];
 
-/** The checks in order as {name, ok, detail}, up to the first that fails. Throws Unreadable. */
+/** The checks in order as {name, ok, detail, older}, up to the first that fails. Throws Unreadable. */
 export async function* verify(receipt, rpcUrl, codeHash) {
   const fault = faultOf(receipt);
   if (fault) {
@@ -390,7 +394,7 @@ export async function* verify(receipt, rpcUrl, codeHash) {
     try {
       const detail = await subject[method]();
       if (name === CHECKS.at(-1)[0]) await subject.standsStill();
-      yield { name, ok: true, detail };
+      yield { name, ok: true, detail, older: Boolean(subject.isOlder) };
     } catch (problem) {
       if (problem instanceof Unreadable) throw problem;
       await subject.standsStill();

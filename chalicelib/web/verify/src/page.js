@@ -38,7 +38,8 @@ form.addEventListener('submit', async (event) => {
     }
     if (run !== runs) return;
     verdict.className = last.ok ? 'ok' : 'fail';
-    verdict.value = last.ok ? 'The receipt holds.' : `The receipt does not hold: ${last.name}.`;
+    const older = last.older ? ', and is older than the chain: see amendments and status.' : '.';
+    verdict.value = last.ok ? `The receipt holds${older}` : `The receipt does not hold: ${last.name}.`;
   } catch (problem) {
     if (run !== runs) return;
     verdict.className = 'unknown';
