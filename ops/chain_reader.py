@@ -1,11 +1,13 @@
 """Reads a chain for who checks it: plain JSON-RPC over any endpoint, nothing kept, nothing trusted but the node's answers."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Final
 
 from eth_abi.exceptions import DecodingError
@@ -16,6 +18,8 @@ from chalicelib.adapters.contract_events import Event, decode_logs
 from chalicelib.domain.errors import Refusal
 
 _LIST = 100  # calls in one round trip
+_TRIES = 6
+_MOST_PATIENCE = 60  # seconds, when a node says that it was asked too often
 _REFUSES_RANGE = ("range", "limit", "too many", "too large", "too big", "exceed", "more than")
 WHOLE_HISTORY = "ask one that keeps the whole history"
 
@@ -77,12 +81,16 @@ class Chain:
             raise ChainUnreadable(f"the node answers {method} with nothing")
         return answer["result"]
 
-    def _post(self, document: Any, what: str) -> Any:
+    def _post(self, document: Any, what: str, tries: int = _TRIES) -> Any:
         request = urllib.request.Request(self.url, json.dumps(document).encode(), {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
                 return json.load(response)
         except urllib.error.HTTPError as refusal:
+            if refusal.code == HTTPStatus.TOO_MANY_REQUESTS and tries > 1:
+                wanted = str(refusal.headers.get("Retry-After"))
+                time.sleep(min(int(wanted) if wanted.isdecimal() else 1, _MOST_PATIENCE))
+                return self._post(document, what, tries - 1)
             # Some nodes refuse with 400 and say why in the body, as JSON-RPC does with 200.
             try:
                 return json.load(refusal)

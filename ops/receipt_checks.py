@@ -82,11 +82,12 @@ class Receipt:
         for name, there in (("blockNumber", int(mined["blockNumber"], 16)), ("blockHash", mined["blockHash"])):
             if there != self.shown[name]:
                 raise Mismatch(f"{name} is {there} on the chain, {self.shown[name]} in the receipt")
-        if self.shown["final"] and there_is_later(self.chain.finalized, self.shown["blockNumber"]):
+        is_final = not there_is_later(self.chain.finalized, self.shown["blockNumber"])
+        if self.shown["final"] and not is_final:
             raise Mismatch("the receipt says final, the chain does not yet")
         self.recorded_at = self.chain.time(self.shown["blockNumber"])
         self.logs = mined["logs"]
-        return f"block {self.shown['blockNumber']} of {moment(self.recorded_at)}"
+        return f"block {self.shown['blockNumber']} of {moment(self.recorded_at)}{'' if is_final else ', not final yet'}"
 
     def inclusion(self) -> str:
         there = [log for log in self.logs if int(log["logIndex"], 16) == self.shown["logIndex"]]

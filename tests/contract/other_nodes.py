@@ -13,8 +13,9 @@ Alter = Callable[[dict[str, Any], dict[str, Any]], Any]
 
 
 @contextmanager
-def node_that(alter: Alter, target: str, *, cors: bool = True) -> Iterator[str]:
-    """Its URL. Without `cors` no page may ask it."""
+def node_that(alter: Alter, target: str, *, cors: bool = True, busy: bool = False) -> Iterator[str]:
+    """Its URL. Without `cors` no page may ask it. One that is `busy` wants to be asked everything twice."""
+    asked_before: set[bytes] = set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_OPTIONS(self) -> None:
@@ -22,6 +23,10 @@ def node_that(alter: Alter, target: str, *, cors: bool = True) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if busy and body not in asked_before:
+                asked_before.add(body)
+                self._send(b"", 429)
+                return
             asked, answered = json.loads(body), _ask(target, body)
             if isinstance(asked, list):
                 pairs = zip(asked, sorted(answered, key=lambda one: int(one["id"])), strict=True)
@@ -30,8 +35,9 @@ def node_that(alter: Alter, target: str, *, cors: bool = True) -> Iterator[str]:
                 shown = alter(asked, answered)
             self._send(json.dumps(shown).encode())
 
-        def _send(self, body: bytes) -> None:
-            self.send_response(200)
+        def _send(self, body: bytes, status: int = 200) -> None:
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             if cors:

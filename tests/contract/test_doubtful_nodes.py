@@ -108,6 +108,12 @@ def test_a_node_that_leaves_answers_out_of_a_list_is_asked_one_by_one(network: N
         assert audited(node, network, receipt) == []
 
 
+def test_a_node_that_is_asked_too_often_is_asked_again(network: Network, receipt: Receipt) -> None:
+    with node_that(lambda _, answered: answered, network.url, busy=True) as node:
+        assert audited(node, network, receipt) == []
+        assert verify_receipt(receipt, node)[-1].ok
+
+
 def test_a_reorganisation_between_two_answers_proves_nothing(network: Network, receipt: Receipt) -> None:
     """The head that everything was read at is another block by the end."""
     heads: list[dict[str, Any]] = []

@@ -77,6 +77,17 @@ def test_a_decision_shows_and_cannot_be_left_out(network: Network, merchant: Mer
     assert failing(receipts[0], network) == "status"
 
 
+def test_a_receipt_says_whether_its_block_is_final(network: Network, merchant: Merchant, agreement: bytes) -> None:
+    (receipt,) = record(merchant, Order(1, {"default": 100}).payload(merchant, agreement))
+
+    def block() -> str:
+        return next(check.detail for check in verify_receipt(receipt, network.url) if check.name == "block")
+
+    assert block().endswith(", not final yet")
+    network.rpc("anvil_mine", "0x4")
+    assert block().endswith("Z")
+
+
 def test_an_amended_amount_holds_with_its_new_commission_alone(
     network: Network, merchant: Merchant, agreement: bytes
 ) -> None:

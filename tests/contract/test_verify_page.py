@@ -94,6 +94,9 @@ def same_verdict(page: Page, receipt: Any, rpc: str) -> str:
     said = verify_receipt(receipt, rpc)
     assert checks == [(check.name, check.ok) for check in said], said[-1]
     older = ", and is older than the chain: see amendments and status" if said[-1].older else ""
+    details = page.eval_on_selector_all("li", "lines => lines.map(l => l.lastChild.textContent)")
+    found = [(detail, check.detail) for detail, check in zip(details, said, strict=True) if check.ok]
+    assert [detail for detail, _ in found] == [detail for _, detail in found]
     assert verdict == (f"The receipt holds{older}." if said[-1].ok else f"The receipt does not hold: {said[-1].name}.")
     return "" if checks[-1][1] else checks[-1][0]
 

@@ -130,13 +130,12 @@ class Receipt {
     const [number, hash] = [Number(this.mined.blockNumber), this.mined.blockHash];
     demand(number === this.shown.blockNumber, `blockNumber is ${number} on the chain, ${this.shown.blockNumber} in the receipt`);
     demand(hash === this.shown.blockHash, `blockHash is ${hash} on the chain, ${this.shown.blockHash} in the receipt`);
-    if (this.shown.final) {
-      // A network without finality is taken at its word.
-      const last = await this.rpc('eth_getBlockByNumber', 'finalized', false).catch(() => null);
-      demand(!last || Number(last.number) >= number, 'the receipt says final, the chain does not yet');
-    }
+    // A network without finality is taken at its word.
+    const last = await this.rpc('eth_getBlockByNumber', 'finalized', false).catch(() => null);
+    const isFinal = !last || Number(last.number) >= number;
+    demand(isFinal || !this.shown.final, 'the receipt says final, the chain does not yet');
     this.recordedAt = await this.time(number);
-    return `block ${number} of ${moment(this.recordedAt)}`;
+    return `block ${number} of ${moment(this.recordedAt)}${isFinal ? '' : ', not final yet'}`;
   }
 
   /** A node that holds the transaction in that block and has forgotten what came of it says nothing. */
