@@ -49,4 +49,6 @@ def in_force_about(versions: Sequence[Version], at: int, tolerance: int) -> list
     """What may have been in force at a moment that a clock `tolerance` seconds off tells."""
     changes = [when for v in versions for when in (v.registered_at, v.ended_at) if when is not None]
     moments = [at, at - tolerance, *(when for when in changes if abs(when - at) <= tolerance)]
-    return [in_force(versions, moment) for moment in moments]
+    # Of two that came in one second the first was in force too, if not for long.
+    came_about = [version for version in versions if abs(version.registered_at - at) <= tolerance]
+    return [*came_about, *(in_force(versions, moment) for moment in moments)]
