@@ -27,6 +27,9 @@ class AnswersAudit:
     publisher: str
     ledgers: dict[str, Ledger]
     findings: list[Finding] = field(default_factory=list)
+    _clicks: dict[str, SavedClick] = field(default_factory=dict)
+    _receipts: list[dict[str, Any]] = field(default_factory=list)
+    """Of those that hold."""
     _places: dict[str, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
     _noted: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -39,6 +42,7 @@ class AnswersAudit:
             elif answer.attributed and not answer.is_test:
                 self._conversion(answer)
         self._count_once()
+        self._compare_clicks()
 
     @property
     def notes(self) -> list[str]:
@@ -56,8 +60,13 @@ class AnswersAudit:
             self._without_receipt(answer, answer.no_receipt)
         elif receipt is None:
             self._find("missing", answer.conversion_id, "answered with 202, and no receipt shows it on the network")
-        elif self._holds(verify_receipt(receipt, self.chain.url, self.chain.contract), answer.conversion_id):
-            self._held(answer, receipt)
+        else:
+            checks = verify_receipt(receipt, self.chain.url, self.chain.contract)
+            if self._holds(checks, answer.conversion_id):
+                self._held(answer, receipt)
+                if answer.asked_now and checks[-1].older:
+                    why = "are shown by the box as they were, and not as they are on the network now: look at their receipts"
+                    self._noted[why].append(answer.conversion_id)
 
     def _without_receipt(self, answer: Saved, said: NoReceipt) -> None:
         """The box's own word. What waits is no finding until it has waited too long: a deleted sale would wait for ever."""
@@ -85,24 +94,55 @@ class AnswersAudit:
             self._find("missing", where, f"its receipt is of {receipt['conversionId']}")
             return
         self._places[where].add((receipt["merchant"].lower(), receipt["sequence"]))
+        self._receipts.append(receipt)
         if receipt["publisher"].lower() != self.publisher:
-            self._find("both-sides", where, f"recorded for {receipt['publisher']}, an account that is not yours")
-        self._check_date(answer, where, receipt["payload"]["createdAt"])
+            self._of_another(where, receipt)
+        self._check_date(answer, where, receipt["payload"]["createdAt"], may_be_older=answer.duplicate)
 
-    def _check_date(self, answer: Kept, where: str, dated: str) -> None:
+    def _of_another(self, where: str, receipt: dict[str, Any]) -> None:
+        """Where an entry of this publisher was rejected in the step that recorded this one, the order was moved in the open."""
+        ledger = self.ledgers.get(receipt["merchant"].lower())
+        if ledger is not None and ledger.superseded_of(self.publisher, receipt["sequence"]):
+            why = "were moved to another publisher by a report that the merchant verified (superseded)"
+            self._noted[why].append(where)
+        else:
+            self._find("both-sides", where, f"recorded for {receipt['publisher']}, an account that is not yours")
+
+    def _check_date(self, answer: Kept, where: str, dated: str, *, may_be_older: bool = False) -> None:
         at = parse_time(dated)
-        if answer.saved_at is not None and abs(at - answer.saved_at) > CLOCKS_MAY_DIFFER:
+        if answer.saved_at is None or (may_be_older and at < answer.saved_at):
+            return
+        if abs(at - answer.saved_at) > CLOCKS_MAY_DIFFER:
             self._find("back-dated", where, f"answered on {moment(answer.saved_at)}, dated {moment(at)} by the box")
+
+    def _compare_clicks(self) -> None:
+        """A receipt names its click, and when that was: it has to be what was answered, and anchored, when the click was made."""
+        for receipt in self._receipts:
+            payload = receipt["payload"]
+            kept = self._clicks.get(payload["clickId"] or "")
+            if kept is None:
+                continue
+            if kept.proof is None:
+                self._check_date(kept, receipt["conversionId"], payload["clickedAt"] or payload["createdAt"])
+                continue
+            for name in ("clickedAt", "agreementId", "publisherId"):
+                if payload[name] != kept.proof["payload"][name]:
+                    detail = (
+                        f"its click has {name} {payload[name]} there and {kept.proof['payload'][name]} in its own proof"
+                    )
+                    self._find("false-receipt", receipt["conversionId"], detail)
 
     def _click(self, answer: SavedClick) -> None:
         where, proof = answer.click_id, answer.proof
         if proof is None:
+            self._clicks.setdefault(where, answer)
             # No finding: a box forgets a click some weeks after its window, and nothing says when that was.
             self._noted["are of clicks without a proof, which cannot be checked"].append(where)
         elif self._holds(verify_click(proof, self.chain.url, self.chain.contract), where):
             if proof["clickId"] != where:
                 self._find("missing", where, f"its proof is of click {proof['clickId']}")
                 return
+            self._clicks[where] = answer
             account = self._publisher_of(proof["payload"]["agreementId"])
             if account != self.publisher:
                 self._find("both-sides", where, f"counted for {account}, an account that is not yours")

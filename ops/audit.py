@@ -19,10 +19,11 @@ from chalicelib.domain.network_changes import REASONS
 from chalicelib.domain.network_status import DAY
 from ops.answers_audit import AnswersAudit
 from ops.boxes.given import ADDRESS, WEB_ADDRESS
-from ops.chain_reader import Chain, ChainUnreadable, topic_of
+from ops.chain_reader import ODD, Chain, ChainUnreadable, topic_of
 from ops.kept_answers import Kept, read_saved
 from ops.ledger import Ledger
 from ops.ledger_entries import Finding
+from ops.printable import printable
 from ops.receipt_checks import moment
 
 _REASON_NAMES = {code: name for name, code in REASONS.items()}
@@ -69,11 +70,14 @@ def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, s
     if not chain.has_code:
         merchants = set()
     elif not merchants:
-        report.notes.append(f"no merchant has an agreement with {publisher}")
+        report.notes.append(
+            f"no merchant has an agreement with {publisher}, or the node keeps no logs that old: name the --merchant to tell"
+        )
     ledgers: dict[str, Ledger] = {}
     for each in sorted(merchants):
         ledger = Ledger(chain, each)
         report.findings += ledger.findings
+        _agreements(report, ledger)
         _both_sides(report, ledger)
         _versions(report, ledger)
         _totals(report, ledger)
@@ -90,12 +94,27 @@ def audit_publisher(chain: Chain, publisher: str, merchant: str | None = None, s
     report.findings += checked.findings
     report.notes += checked.notes
     report.walked.update(saved=len(answers))
+    chain.stands_still()
     return report
 
 
 def merchants_of(chain: Chain, publisher: str) -> set[str]:
     registered = chain.logs("0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher))
     return {"0x" + str(log["topics"][2])[-40:].lower() for log in registered}
+
+
+def _agreements(report: Report, ledger: Ledger) -> None:
+    """Whether all terms of the two were shown: what is recorded under others is looked for in vain."""
+    shown = sum(a.terms.publisher.lower() == report.publisher for a in ledger.agreements.values())
+    try:
+        registered = ledger.chain.views.next_agreement(ledger.merchant, report.publisher)[1] - 1
+    except ODD:
+        return  # not the published contract, which is a finding already
+    if shown < registered and ledger.chain.is_known_code:
+        kept_back = f"the contract counts {registered} agreements of you and it, the logs show {shown}"
+        report.findings.append(Finding("gap", ledger.merchant, kept_back))
+    elif not registered:
+        report.notes.append(f"{ledger.merchant} has no agreement with {report.publisher}")
 
 
 def _both_sides(report: Report, ledger: Ledger) -> None:
@@ -182,7 +201,7 @@ def audit(
     """
     try:
         answers = read_saved(saved.read(), box) if saved else []
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise click.UsageError(f"--saved is neither a JSON array nor JSON lines of 202 answers: {error!r}") from error
     if not ADDRESS.fullmatch(publisher):
         raise click.UsageError("--publisher is an account, 0x and 40 hex digits: `publisher` in any receipt names it")
@@ -193,7 +212,7 @@ def audit(
         contract = contract or _only_contract_of(publisher, rpc, from_block)
         report = audit_publisher(Chain(rpc, contract, from_block), publisher, merchant, answers)
     except ChainUnreadable as silence:
-        click.echo(f"not audited: {silence}", err=True)
+        click.echo(f"not audited: {printable(str(silence))}", err=True)
         sys.exit(2)
     click.echo(json.dumps(_document(report)) if as_json else _text(report))
     sys.exit(1 if report.findings else 0)
@@ -243,4 +262,4 @@ def _text(report: Report) -> str:
     lines += [f"rejected as {reason}: {count}" for reason, count in report.rejections.most_common()]
     walked = ", ".join(f"{count} {name}" for name, count in report.walked.items())
     lines.append(f"walked {walked or 'nothing'} up to {moment(report.now)}: {len(report.findings)} findings")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

@@ -1,11 +1,13 @@
 """Reads a chain for who checks it: plain JSON-RPC over any endpoint, nothing kept, nothing trusted but the node's answers."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Final
 
 from eth_abi.exceptions import DecodingError
@@ -16,7 +18,10 @@ from chalicelib.adapters.contract_events import Event, decode_logs
 from chalicelib.domain.errors import Refusal
 
 _LIST = 100  # calls in one round trip
-_REFUSES_RANGE = ("range", "limit", "too many", "exceed", "more than")
+_TRIES = 6
+_MOST_PATIENCE = 60  # seconds, when a node says that it was asked too often
+_REFUSES_RANGE = ("range", "limit", "too many", "too large", "too big", "exceed", "more than")
+WHOLE_HISTORY = "ask one that keeps the whole history"
 
 
 class ChainUnreadable(RuntimeError):
@@ -36,6 +41,7 @@ ODD: Final = (
     DecodingError,
     Refusal,
     CallReverted,
+    RecursionError,
 )
 """What reading bytes that somebody else chose may raise. Never the node's silence: that says nothing about the bytes."""
 
@@ -70,14 +76,21 @@ class Chain:
             text = error.get("message", error) if isinstance(error, dict) else answer
             is_contracts_answer = method == "eth_call" and "revert" in str(text).lower()
             raise (CallReverted if is_contracts_answer else ChainUnreadable)(f"the node refuses {method}: {text}")
+        # Of transactions and blocks there may be none; everything else has an answer.
+        if answer["result"] is None and not method.startswith(("eth_getTransaction", "eth_getBlock")):
+            raise ChainUnreadable(f"the node answers {method} with nothing")
         return answer["result"]
 
-    def _post(self, document: Any, what: str) -> Any:
+    def _post(self, document: Any, what: str, tries: int = _TRIES) -> Any:
         request = urllib.request.Request(self.url, json.dumps(document).encode(), {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
                 return json.load(response)
         except urllib.error.HTTPError as refusal:
+            if refusal.code == HTTPStatus.TOO_MANY_REQUESTS and tries > 1:
+                wanted = str(refusal.headers.get("Retry-After"))
+                time.sleep(min(int(wanted) if wanted.isdecimal() else 1, _MOST_PATIENCE))
+                return self._post(document, what, tries - 1)
             # Some nodes refuse with 400 and say why in the body, as JSON-RPC does with 200.
             try:
                 return json.load(refusal)
@@ -101,11 +114,8 @@ class Chain:
                 }
                 for number, data in enumerate(some)
             ]
-            listed = self._post(requests, "a list of eth_call")
-            if isinstance(listed, list) and all("result" in answer for answer in listed):
-                answers += [bytes.fromhex(a["result"][2:]) for a in sorted(listed, key=lambda a: int(a["id"]))]
-            else:
-                answers += [self._call_or_none(data) for data in some]
+            listed = _in_order(self._post(requests, "a list of eth_call"), len(some))
+            answers += listed or [self._call_or_none(data) for data in some]
         return answers
 
     def _call_or_none(self, data: bytes) -> bytes | None:
@@ -121,12 +131,22 @@ class Chain:
 
     @cached_property
     def chain_id(self) -> int:
-        return int(self.rpc("eth_chainId"), 16)
+        return _quantity(self.rpc("eth_chainId"), "eth_chainId")
 
     @cached_property
     def head(self) -> int:
         """The block everything is read at, so that a block arriving meanwhile changes nothing."""
-        return int(self.rpc("eth_blockNumber"), 16)
+        return _quantity(self._head["number"], "eth_getBlockByNumber")
+
+    @cached_property
+    def _head(self) -> dict[str, Any]:
+        return self._block("latest")
+
+    def stands_still(self) -> None:
+        """Raises ChainUnreadable where a reorganisation took the head away meanwhile: then the answers are of two chains, and what does not
+        fit together says nothing about anybody."""
+        if self.block(self.head)["hash"] != self._head["hash"]:
+            raise ChainUnreadable(f"the chain was reorganised at block {self.head} while it was read: ask again")
 
     @cached_property
     def now(self) -> int:
@@ -140,7 +160,7 @@ class Chain:
             block = self.rpc("eth_getBlockByNumber", "finalized", False)
         except ChainUnreadable:
             return -1
-        return int(block["number"], 16) if block else -1
+        return _quantity(block["number"], "eth_getBlockByNumber") if isinstance(block, dict) else -1
 
     @cached_property
     def is_known_code(self) -> bool:
@@ -157,25 +177,34 @@ class Chain:
 
     def time(self, block: int) -> int:
         if block not in self._times:
-            self._times[block] = int(self.block(block)["timestamp"], 16)
+            self._times[block] = _quantity(self.block(block)["timestamp"], "eth_getBlockByNumber")
         return self._times[block]
 
     def block(self, number: int) -> dict[str, Any]:
-        found: dict[str, Any] | None = self.rpc("eth_getBlockByNumber", hex(number), False)
-        if found is None:
-            raise ChainUnreadable(f"the node has no block {number}")
+        return self._block(hex(number))
+
+    def _block(self, named: str) -> dict[str, Any]:
+        found = self.rpc("eth_getBlockByNumber", named, False)
+        if not isinstance(found, dict):
+            raise ChainUnreadable(f"the node has no block {int(named, 16) if named.startswith('0x') else named}")
         return found
 
-    def transaction(self, transaction: str) -> dict[str, Any] | None:
+    def transaction(self, transaction: str) -> dict[str, Any]:
+        """One that the node has shown a log or a receipt of."""
         if transaction not in self._transactions:
             found = self.rpc("eth_getTransactionByHash", transaction)
             if found is None:
-                return None
+                raise ChainUnreadable(
+                    f"the node shows what transaction {transaction} did and not what it says: {WHOLE_HISTORY}"
+                )
             self._transactions[transaction] = found
         return self._transactions[transaction]
 
-    def receipt(self, transaction: str) -> dict[str, Any] | None:
+    def receipt(self, transaction: str, block: int) -> dict[str, Any] | None:
+        """None where there is no such transaction. A node that holds it in that block and has forgotten what came of it says nothing."""
         found: dict[str, Any] | None = self.rpc("eth_getTransactionReceipt", transaction)
+        if found is None and block <= self.head and transaction in self.block(block)["transactions"]:
+            raise ChainUnreadable(f"the node holds transaction {transaction} and not its receipt: {WHOLE_HISTORY}")
         return found
 
     def events(self, *topics: str | None) -> list[Event]:
@@ -212,6 +241,23 @@ class Chain:
             middle = (first + last) // 2
             return self._logs(topics, first, middle) + self._logs(topics, middle + 1, last)
         return logs
+
+
+def _in_order(listed: Any, count: int) -> list[bytes | None]:
+    """The answers to so many calls in one list; [] where the node takes no lists, or leaves some of it out."""
+    if not isinstance(listed, list) or not all(
+        isinstance(a, dict) and isinstance(a.get("result"), str) for a in listed
+    ):
+        return []
+    by_id = {str(answer.get("id")): bytes.fromhex(answer["result"][2:]) for answer in listed}
+    return [by_id[str(n)] for n in range(count)] if by_id.keys() == {str(n) for n in range(count)} else []
+
+
+def _quantity(value: Any, what: str) -> int:
+    try:
+        return int(value, 16)
+    except (TypeError, ValueError):
+        raise ChainUnreadable(f"what answers {what} is no node: {str(value)[:80]!r}") from None
 
 
 def topic_of(value: str | bytes) -> str:

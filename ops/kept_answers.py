@@ -31,7 +31,11 @@ class Saved:
     saved_at: int | None
     receipt: dict[str, Any] | None
     is_test: bool = False
+    duplicate: bool = False
+    """The answer to a repeat, which may come any time after the order."""
     no_receipt: NoReceipt | None = None
+    asked_now: bool = False
+    """The receipt is not a kept one: it is what the box shows now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,13 @@ def read_saved(text: str, box: str | None = None) -> list[Kept]:
     With `box`, receipts and proofs that are not in the file are asked for there. Raises ValueError.
     """
     stripped = text.strip()
-    rows = json.loads(stripped) if stripped.startswith("[") else [json.loads(line) for line in stripped.splitlines()]
+    rows = json.loads(stripped) if stripped.startswith("[") else _lines(stripped)
     return [_read(row, box) for row in rows]
+
+
+def _lines(text: str) -> list[Any]:
+    """By line feeds alone: within JSON's texts stand other characters that end a line elsewhere."""
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def _read(row: Any, box: str | None) -> Kept:
@@ -69,16 +78,20 @@ def _read(row: Any, box: str | None) -> Kept:
     # A repeat from another browser is not told the id.
     conversion_id = str(answer["conversionId"] if "attributed" not in answer else answer.get("conversionId", ""))
     shown = row.get("receipt")
-    if (not shown or _said(shown)) and box and conversion_id:
+    is_kept = bool(shown) and not _said(shown)
+    if not is_kept and box and conversion_id:
         shown = _ask(box, "receipts", conversion_id)
     said = _said(shown)
+    receipt = None if said else shown or None
     return Saved(
         conversion_id=conversion_id,
         attributed=bool(answer.get("attributed", True)),
         saved_at=saved_at,
-        receipt=None if said else shown or None,
+        receipt=receipt,
         is_test=answer.get("isTest") is True,
+        duplicate=answer.get("duplicate") is True,
         no_receipt=said,
+        asked_now=not is_kept and receipt is not None,
     )
 
 

@@ -3,8 +3,8 @@
 What a receipt must hold: docs/network.md.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, NoReturn
@@ -17,8 +17,8 @@ from chalicelib.domain.batch import Entry, unpack
 from chalicelib.domain.commission import commission
 from chalicelib.domain.commitment import commit
 from chalicelib.domain.money import parse_amount
-from chalicelib.domain.network_status import DAY, deadlines
-from ops.chain_reader import Chain, topic_of
+from chalicelib.domain.network_status import DAY, Status, deadlines
+from ops.chain_reader import WHOLE_HISTORY, Chain, ChainUnreadable, topic_of
 from ops.receipt_life import AsRecorded, State, states_of
 from ops.versions import in_force_about, versions_of
 
@@ -27,11 +27,12 @@ CLOCKS_MAY_DIFFER = 900  # seconds between a box's clock and the chain's
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was compared. `name` is stable; `detail` says what was found."""
+    """One thing that was compared. `name` is stable; `detail` says what was found. `older`: it was so once, and the chain has moved on."""
 
     name: str
     ok: bool
     detail: str
+    older: bool = False
 
 
 class Mismatch(Exception):
@@ -48,6 +49,8 @@ class Receipt:
         self.chain = chain
         self.merchant: str = receipt["merchant"].lower()
         self.id = bytes.fromhex(receipt["agreementId"][2:])
+        self.is_older = False
+        """Known once amendments and status are looked at."""
 
     def contract(self) -> str:
         if self.chain.chain_id != self.shown["chainId"]:
@@ -71,17 +74,20 @@ class Receipt:
         return "the payload says what the receipt says"
 
     def block(self) -> str:
-        mined = self.chain.receipt(self.shown["transaction"])
+        mined = self.chain.receipt(self.shown["transaction"], self.shown["blockNumber"])
         if mined is None:
-            raise Mismatch(f"the chain has no transaction {self.shown['transaction']}")
+            raise Mismatch(
+                f"the chain has no transaction {self.shown['transaction']} up to the node's newest block, {self.chain.head}"
+            )
         for name, there in (("blockNumber", int(mined["blockNumber"], 16)), ("blockHash", mined["blockHash"])):
             if there != self.shown[name]:
                 raise Mismatch(f"{name} is {there} on the chain, {self.shown[name]} in the receipt")
-        if self.shown["final"] and there_is_later(self.chain.finalized, self.shown["blockNumber"]):
+        is_final = not there_is_later(self.chain.finalized, self.shown["blockNumber"])
+        if self.shown["final"] and not is_final:
             raise Mismatch("the receipt says final, the chain does not yet")
         self.recorded_at = self.chain.time(self.shown["blockNumber"])
         self.logs = mined["logs"]
-        return f"block {self.shown['blockNumber']} of {moment(self.recorded_at)}"
+        return f"block {self.shown['blockNumber']} of {moment(self.recorded_at)}{'' if is_final else ', not final yet'}"
 
     def inclusion(self) -> str:
         there = [log for log in self.logs if int(log["logIndex"], 16) == self.shown["logIndex"]]
@@ -91,7 +97,7 @@ class Receipt:
             raise Mismatch(f"the transaction has no log {self.shown['logIndex']} that records for this merchant")
         self.recorded = ours[0]
         transaction = self.chain.transaction(self.shown["transaction"])
-        sent = find_batch(bytes.fromhex(transaction["input"][2:]), self.recorded.batch) if transaction else None
+        sent = find_batch(bytes.fromhex(transaction["input"][2:]), self.recorded.batch)
         if sent is None:
             raise Mismatch("the transaction does not show the batch whose hash it logged")
         entries = unpack(sent.body, sent.commitments)
@@ -123,6 +129,8 @@ class Receipt:
         registered = self.chain.events("0x" + topic("AgreementRegistered").hex(), topic_of(self.id))
         found = [event for event in registered if isinstance(event, AgreementRegistered)]
         if not found:
+            if self.chain.views.agreement(self.merchant, self.id).registered:
+                raise ChainUnreadable(f"the contract knows this agreement, the node has no log of it: {WHOLE_HISTORY}")
             raise Mismatch("no such agreement was ever registered")
         self.terms: Terms = found[0].terms
         if agreement_id(self.terms, self.chain.chain_id, self.chain.contract) != self.id:
@@ -185,19 +193,21 @@ class Receipt:
     def amendments(self) -> str:
         """What later transactions made of the amounts. The receipt may be older than the chain: it shows what the conversion once was."""
         amended = self._amended()
+        self._compare_with_state(amended)
         due, lock = deadlines(self.recorded_at, self.terms.validation_days, self.terms.lock_days)
-        recorded = AsRecorded(
+        self.as_recorded = AsRecorded(
             self.entries, self.recorded.batch, self.index, self.shown["sequence"], self.recorded_at, due, lock
         )
         decided = self.chain.events("0x" + topic("Decided").hex(), topic_of(self.merchant))
-        changes: list[Amended | Decided] = [*amended, *(event for event in decided if isinstance(event, Decided))]
+        self.changes: list[Amended | Decided] = [*amended, *(event for event in decided if isinstance(event, Decided))]
         self.lock = lock
-        self.states = list(states_of(recorded, self.terms, self._pays, changes, self.chain.time))
+        self.states = self._states(self.as_recorded, self.changes)
         now = self._had()[-1]
         if not any(self._shows(state) for state in self.states):
             self._name_figure(now)
-        said = f"{len(amended)} amendments, {now.commission} minor units earned"
-        return said if self._shows(now) else f"{said} (the receipt is older and says {self.shown['commission']})"
+        said = f"{len(amended)} amendments, commission {now.commission} minor units"
+        self.is_older = not self._shows(now)
+        return f"{said} (the receipt is older and says {self.shown['commission']})" if self.is_older else said
 
     def _amended(self) -> list[Amended]:
         topics = "0x" + topic("Amended").hex(), topic_of(self.merchant), topic_of(self.recorded.batch)
@@ -211,9 +221,39 @@ class Receipt:
             amended.append(change)
         return amended
 
-    def _had(self) -> list[State]:
+    def _compare_with_state(self, amended: list[Amended]) -> None:
+        """The published contract keeps what its logs say: where the two differ, the node left some out, and nobody cheated."""
+        for place, entry in enumerate(self.entries):
+            made = [change for change in amended if change.sequence == self.shown["sequence"] + place]
+            logged = made[-1].new_amount if made else None
+            kept, _ = self.chain.views.amendment(self.merchant, self.recorded.batch, self.index + place)
+            if kept != logged:
+                amount = entry.amount if kept is None else kept
+                raise ChainUnreadable(
+                    f"the contract keeps {amount} minor units, the node shows no log that says so: {WHOLE_HISTORY}"
+                )
+
+    def _states(self, recorded: AsRecorded, changes: Sequence[Amended | Decided]) -> list[State]:
+        return list(states_of(recorded, self.terms, self._pays, changes, self.chain.time))
+
+    def _had(self, states: list[State] | None = None) -> list[State]:
         """The states up to the chain's head."""
-        return [state for state in self.states if state.since <= self.chain.now]
+        return [state for state in states or self.states if state.since <= self.chain.now]
+
+    def _status_of(self, place: int) -> Status:
+        """What logs and dates make of one of its entries now. Raises ChainUnreadable where the contract says otherwise."""
+        sequence = self.shown["sequence"] + place
+        entry = replace(
+            self.as_recorded, entries=self.entries[place : place + 1], index=self.index + place, sequence=sequence
+        )
+        of_it = [change for change in self.changes if isinstance(change, Decided) or change.sequence == sequence]
+        status = self._had(self._states(entry, of_it))[-1].status
+        kept = self.chain.views.status(self.merchant, self.recorded.batch, sequence).status
+        if kept != status:
+            raise ChainUnreadable(
+                f"the contract says {kept}, the logs that the node shows make it {status}: {WHOLE_HISTORY}"
+            )
+        return status
 
     def _shows(self, state: State) -> bool:
         shown = self._minor(self.shown["amount"]), self._minor(self.shown["commission"]), self.shown["verified"]
@@ -230,9 +270,12 @@ class Receipt:
         had = self._had()
         now = had[-1].status
         for place in range(len(self.entries)):
-            view = self.chain.views.status(self.merchant, self.recorded.batch, self.shown["sequence"] + place)
-            if view.status != now:
-                raise Mismatch(f"the contract says {view.status}, its logs and dates make it {now}")
+            status = self._status_of(place)
+            if status != now:
+                first = self.shown["sequence"]
+                raise Mismatch(
+                    f"decided apart: sequence {first} is {now}, sequence {first + place} of the same order {status}"
+                )
         # At due and lock the box's clock may be ahead of the newest block.
         known = [state for state in self.states if state.since <= self.chain.now + CLOCKS_MAY_DIFFER]
         if not any(state.status == self.shown["status"] and self._shows(state) for state in known):
@@ -241,7 +284,10 @@ class Receipt:
             raise Mismatch(f"the receipt says {self.shown['status']}{with_these}, it was {' then '.join(was)}")
         since = next(list(run)[-1].since for _, run in groupby(reversed(had), lambda s: s.status))
         moved = "" if now == self.shown["status"] else f" (the receipt says {self.shown['status']})"
-        return f"{now} since {moment(since)}, final from {moment(self.lock)}{moved}"
+        # At a date the box's clock may also be ahead: that is no status it has had.
+        self.is_older |= now != self.shown["status"] and self.shown["status"] in {state.status for state in had}
+        nothing = ", earns nothing" if now == "rejected" else ""
+        return f"{now} since {moment(since)}{nothing}, final from {moment(self.lock)}{moved}"
 
 
 CHECKS: tuple[tuple[str, Callable[[Receipt], str]], ...] = (

@@ -125,6 +125,8 @@ def check_receipt(receipt: Any) -> None:
     """Raises BadShape. Fields that nothing here names may stand in it."""
     if not isinstance(receipt, dict):
         raise BadShape("a receipt is a JSON object")
+    if "state" in receipt and "payload" not in receipt:
+        raise BadShape(f"there is no receipt yet: the box says {receipt['state']}")
     _check("", receipt, _RECEIPT)
     _check("payload.", receipt["payload"], _PAYLOAD)
     if len(receipt["entries"]) != len(receipt["payload"]["lines"]):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ops.chain_reader import ODD, Chain, ChainUnreadable
+from ops.printable import printable
 from ops.receipt_checks import CHECKS, Check, Mismatch, Receipt
 from ops.receipt_shape import BadShape, check_receipt
 from ops.verify_click import verify_click
@@ -29,11 +30,15 @@ def verify_receipt(receipt: Any, rpc_url: str, contract: str | None = None) -> l
         return [Check("contract", False, f"the receipt is of {subject.chain.contract}, not of {contract}")]
     for name, check in CHECKS:
         try:
-            made.append(Check(name, True, check(subject)))
+            found = check(subject)
+            made.append(Check(name, True, found, subject.is_older))
         except Mismatch as mismatch:
-            return [*made, Check(name, False, str(mismatch))]
+            made.append(Check(name, False, str(mismatch)))
+            break
         except ODD as odd:
-            return [*made, Check(name, False, f"what it names cannot be read: {odd!r}")]
+            made.append(Check(name, False, f"what it names cannot be read: {odd!r}"))
+            break
+    subject.chain.stands_still()
     return made
 
 
@@ -52,17 +57,18 @@ def verify(receipt: Any, rpc: str, contract: str | None, as_json: bool) -> None:
         is_of_click = isinstance(document, dict) and ("proof" in document or "clickId" in document)
         check = verify_click if is_of_click else verify_receipt
         checks = check(document, rpc, contract)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"the receipt is no JSON: {error}") from error
     except ChainUnreadable as silence:
-        click.echo(f"not checked: {silence}", err=True)
+        click.echo(f"not checked: {printable(str(silence))}", err=True)
         sys.exit(2)
     holds = checks[-1].ok
     if as_json:
         click.echo(json.dumps({"ok": holds, "checks": [asdict(made) for made in checks]}))
     else:
         for made in checks:
-            click.echo(f"{'ok  ' if made.ok else 'FAIL'} {made.name:<12} {made.detail}")
+            click.echo(f"{'ok  ' if made.ok else 'FAIL'} {made.name:<12} {printable(made.detail)}")
         what = "proof" if check is verify_click else "receipt"
-        click.echo(f"the {what} holds" if holds else f"the {what} does not hold: {checks[-1].name}")
+        older = ", and is older than the chain: see amendments and status" if checks[-1].older else ""
+        click.echo(f"the {what} holds{older}" if holds else f"the {what} does not hold: {checks[-1].name}")
     sys.exit(0 if holds else 1)

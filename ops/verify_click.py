@@ -60,7 +60,7 @@ def _checks(shown: dict[str, Any], chain: Chain, contract: str | None) -> Iterat
 
 def _anchor(shown: dict[str, Any], chain: Chain, root: bytes) -> ClicksAnchored:
     """The log that fixed this root, in the very transaction that is named: of another one, block and `final` would say nothing."""
-    mined = chain.receipt(shown["transaction"])
+    mined = chain.receipt(shown["transaction"], shown["blockNumber"])
     if mined is None or int(mined["blockNumber"], 16) != shown["blockNumber"]:
         raise Mismatch("the transaction does not stand in that block")
     topics = ["0x" + topic("ClicksAnchored").hex(), topic_of(shown["merchant"]), topic_of(root)]

@@ -10,7 +10,7 @@ from chalicelib.domain.report import Report
 
 Reason = Literal["no_click", "unknown_click", "outside_window", "unknown_voucher"]
 """Why an order has no publisher: no click or voucher came with it; the box holds no such click, or its agreement was not active; the
-click is older than the agreement's window; the voucher is no publisher's with an active agreement."""
+click is older than the agreement's window, or younger than the order; the voucher is no publisher's with an active agreement."""
 
 
 class Voucher(Struct, rename="camel", frozen=True):
@@ -19,7 +19,7 @@ class Voucher(Struct, rename="camel", frozen=True):
     code: str
     publisher_id: str
     agreement_id: str
-    """The publisher's agreement in force now."""
+    """The publisher's agreement in force at the order."""
     exclusive: bool = False
 
 
@@ -44,9 +44,10 @@ class Attribution(Struct, rename="camel", frozen=True, kw_only=True):
     loser: str | None = None
 
 
-def attribute(report: Report, click: Click | None, voucher: Voucher | None, now: int) -> Attribution:
-    """`click` and `voucher` are what the box holds under the report's ids, None where it holds nothing. `now` in milliseconds."""
-    by_click = _by_click(report, click, now)
+def attribute(report: Report, click: Click | None, voucher: Voucher | None, ordered_at: int) -> Attribution:
+    """`click` and `voucher` are what the box holds under the report's ids, None where it holds nothing. `ordered_at` in milliseconds: when
+    the order was first heard of, whoever reports it again and however late."""
+    by_click = _by_click(report, click, ordered_at)
     if voucher is None:
         if by_click.publisher_id is None and report.voucher and not report.click_id:
             return Attribution(rule="none", reason="unknown_voucher")
@@ -60,12 +61,12 @@ def attribute(report: Report, click: Click | None, voucher: Voucher | None, now:
     return replace(winner, loser=f"{other.rule} of {other.publisher_id}")
 
 
-def _by_click(report: Report, click: Click | None, now: int) -> Attribution:
+def _by_click(report: Report, click: Click | None, ordered_at: int) -> Attribution:
     if not report.click_id:
         return Attribution(rule="none", reason="no_click")
     if click is None:
         return Attribution(rule="none", reason="unknown_click")
-    if now > click.attributable_until:
+    if not click.clicked_at <= ordered_at <= click.attributable_until:
         return Attribution(rule="none", reason="outside_window", click_id=click.click_id)
     return Attribution(
         rule="last_click",

@@ -23,6 +23,13 @@ def effective_status(decision: Status, verified: bool, silence: Silence, due: in
     return status
 
 
+def reason_of(status: Status, decision: Status, given: str | None) -> str | None:
+    """Why it is rejected: the merchant's reason, or that of the lock where the merchant decided nothing. None for any other status."""
+    if status != "rejected":
+        return None
+    return given if decision == "rejected" else "unverified"
+
+
 def deadlines(recorded_at: int, validation_days: int, lock_days: int) -> tuple[int, int]:
     """(due, lock) in Unix seconds of a conversion recorded at block time `recorded_at`."""
     return recorded_at + validation_days * DAY, recorded_at + lock_days * DAY

@@ -25,11 +25,13 @@ class Publisher(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class Agreement(Struct, rename="camel", frozen=True, kw_only=True):
-    """Signed terms. Times in milliseconds; `registered_in` is the transaction that put them on the network."""
+    """Signed terms. Times in milliseconds; `registered_in` is the transaction that put them on the network, and from
+    `registered_at` on they are in force; None where nobody wrote down when that was."""
 
     agreement_id: str
     publisher_id: str
     terms: Terms
     state: Literal["draft", "active", "ended"]
     registered_in: str | None = None
+    registered_at: int | None = None
     ended_at: int | None = None

@@ -33,6 +33,10 @@ MAX_DECISIONS = 64
 """Conversions in one decide call: each of another batch takes 64 bytes, of the contract's 4,096."""
 
 
+class AnotherCurrency(ValueError):
+    """An agreement pays for what is in its own currency."""
+
+
 @dataclass(frozen=True)
 class Draft:
     """A call not yet given a nonce. Entries in `members` name signer "" and nonce -1 until `cargo` numbers them."""
@@ -123,6 +127,7 @@ def _amend(box: Box, conversions: Sequence[Conversion]) -> Draft:
         entry = conversion.entries[-1]
         if entry.batch != first.batch or len(amendments) + len(entry.lines) > MAX_AMENDMENTS:
             continue
+        _check_currency(conversion, entry.payload["currency"])
         lines = in_groups_of(entry.groups, conversion.lines)
         verifies = conversion.verified and not entry.verified
         amendments += _amendments(entry, lines, verifies)
@@ -188,8 +193,16 @@ class Candidate:
 
 
 def _candidate(box: Box, conversion: Conversion, agreement: Agreement) -> Candidate:
+    _check_currency(conversion, agreement.terms.currency)
     lines = in_groups_of(agreement.terms.groups, conversion.lines)
     return Candidate(conversion, agreement, lines, public_payload(conversion, box.config.merchant.account, lines))
+
+
+def _check_currency(conversion: Conversion, agreed: str) -> None:
+    """The network knows minor units alone: of another currency than the agreement's they would be another amount. So it is where the
+    config's currency was changed and the agreements were not. Raises AnotherCurrency."""
+    if conversion.currency != agreed:
+        raise AnotherCurrency(f"the order is in {conversion.currency}, its agreement in {agreed}")
 
 
 def _entries(candidate: Candidate) -> list[BatchEntry]:

@@ -113,6 +113,8 @@ def _entry(conversion: Conversion) -> Entry | None:
 
 def commission_of(conversion: Conversion, terms: Terms) -> int:
     """Minor units. The contract computes the same from the same lines; what it cannot hold earns nothing, and hides no other conversion."""
+    if conversion.currency != terms.currency:
+        return 0
     lines = in_groups_of(terms.groups, conversion.lines)
     if any(line.amount > MAX_AMOUNT for line in lines):
         return 0

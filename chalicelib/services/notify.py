@@ -20,7 +20,7 @@ from chalicelib.domain.agreement import Terms
 from chalicelib.domain.commission import commission
 from chalicelib.domain.conversion import Conversion, Entry
 from chalicelib.domain.money import format_amount
-from chalicelib.domain.network_status import deadlines, effective_status
+from chalicelib.domain.network_status import deadlines, effective_status, reason_of
 from chalicelib.domain.notice import News, Notice, Seen, Told, news, now_told
 from chalicelib.domain.outbox import last_transaction
 from chalicelib.domain.payload import rfc3339
@@ -169,7 +169,7 @@ def _data(box: Box, held: Conversion, entry: Entry, item: News) -> dict[str, Any
         "conversionId": held.conversion_id,
         "action": held.action,
         "status": item.status,
-        "reason": entry.reason if item.status == "rejected" else None,
+        "reason": reason_of(item.status, entry.decision, entry.reason),
         "amount": format_amount(amount, currency),
         "currency": currency,
         "commission": format_amount(_commission(held, entry, agreement.terms) if agreement else 0, currency),

@@ -6,6 +6,7 @@ from typing import Any
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.money import format_amount
+from chalicelib.domain.network_status import reason_of
 from chalicelib.domain.payload import rfc3339
 from chalicelib.domain.transaction import Transaction
 from chalicelib.services.lifecycle import Standing, standings
@@ -39,7 +40,7 @@ def _conversion(conversion: Conversion, standing: Standing, private: bool) -> di
             "reason": attribution.reason,
             "loser": attribution.loser if private else None,
         },
-        "reason": conversion.reason,
+        "reason": reason_of(standing.status, conversion.decision, conversion.reason),
         "isTest": conversion.is_test,
         "erasedAt": rfc3339(conversion.erased_at),
         "createdAt": rfc3339(conversion.created_at),

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from chalicelib.adapters.stores.item import Exists, Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain import conversion as conversions
-from chalicelib.domain.attribution import Attribution, Voucher, attribute
+from chalicelib.domain.attribution import Voucher, attribute
 from chalicelib.domain.click import Click, landing_url, readable_sub_id, with_click
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
@@ -76,23 +76,28 @@ def conversion(box: Box, body: Body, source: Source) -> Received:
     another click."""
     report = normalise(body, source, box.config)
     now = box.now()
-    attribution = _attribution(box, report, now)
+    click = box.clicks.get(report.click_id) if report.click_id else None
+    attribution = attribute(report, click, _voucher(box, report.voucher), now)
     key = conversions.conversion_id(box.id_secret, report)
     first = conversions.open_conversion(report, attribution, key, (secrets.token_hex(32), secrets.token_hex(32)), now)
     try:
         box.conversions.create(first, wanted=_wanted(box, first))
         return Received(first, duplicate=False, new=True)
     except Exists:
-        return _merge(box, key, report, attribution)
+        return _merge(box, key, report, click)
 
 
-def _merge(box: Box, key: str, report: Report, attribution: Attribution) -> Received:
-    """Hold the report against what is there, until no other writer came in between."""
+def _merge(box: Box, key: str, report: Report, click: Click | None) -> Received:
+    """Hold the report against what is there, until no other writer came in between.
+
+    Who earns follows from when the order was first heard of, as in its receipt: a click that came after it did not lead to it.
+    """
     for _ in range(MAX_RACES):
         held = box.conversions.get(key)
         if held is None:
             raise Unavailable("try_again", "The order's record is just being removed; send it again.")
         now = box.now()
+        attribution = attribute(report, click, _voucher(box, report.voucher, held.created_at), held.created_at)
         merged, outcome = conversions.merge(held, report, attribution, now, locked=lifecycle.is_locked(box, held))
         if merged is not held:
             try:
@@ -127,18 +132,28 @@ def _store_click(box: Box, publisher_id: str, sub_id: str | None) -> Click | Non
     return made
 
 
-def _attribution(box: Box, report: Report, now: int) -> Attribution:
-    found = box.clicks.get(report.click_id) if report.click_id else None
-    return attribute(report, found, _voucher(box, report.voucher), now)
-
-
-def _voucher(box: Box, code: str | None) -> Voucher | None:
-    """The voucher with the agreement in force now, None when it belongs to nobody active."""
+def _voucher(box: Box, code: str | None, at: int | None = None) -> Voucher | None:
+    """The voucher with the agreement in force at that moment (now where none is given), None when it belongs to nobody active."""
     kept = box.vouchers.get(code) if code else None
     publisher = box.publishers.get(kept.publisher_id) if kept else None
-    if kept is None or publisher is None or publisher.link is None:
+    if kept is None or publisher is None:
         return None
-    return Voucher(kept.code, kept.publisher_id, publisher.link.agreement_id, kept.exclusive)
+    agreement_id = publisher.link.agreement_id if publisher.link else None
+    if at is not None:
+        agreement_id = _in_force(box, kept.publisher_id, at) or agreement_id
+    return Voucher(kept.code, kept.publisher_id, agreement_id, kept.exclusive) if agreement_id else None
+
+
+def _in_force(box: Box, publisher_id: str, at: int) -> str | None:
+    """The newest agreement that was registered by then and had not ended."""
+    return next(
+        (
+            held.agreement_id
+            for held in box.agreements.of(publisher_id)
+            if (held.registered_at or 0) <= at and (held.ended_at is None or at < held.ended_at)
+        ),
+        None,
+    )
 
 
 def _wanted(box: Box, conversion: Conversion) -> bool:

@@ -165,7 +165,7 @@ def register(merchant: str, file: Path, keystore: Path | None, password_file: Pa
             f"{name} is ended: write a new offer, `box agreement offer {merchant} {publisher.publisher_id}`"
         )
     before = box.agreements.get(name)
-    registered_in = before.registered_in if before else None
+    registered_in, registered_at = (before.registered_in, before.registered_at) if before else (None, box.now())
     if not known.registered:
         signatures = [bytes.fromhex(_signature(read, party)[2:]) for party in ("merchant", "publisher")]
         payer = open_account(keystore, password_file, box.settings.signer_addresses)
@@ -178,6 +178,7 @@ def register(merchant: str, file: Path, keystore: Path | None, password_file: Pa
             terms=terms,
             state="active",
             registered_in=registered_in,
+            registered_at=registered_at,
         )
     )
     box.publishers.put(replace(publisher, link=Link(agreement_id=name, attribution_window_days=terms.window_days)))

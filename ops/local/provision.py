@@ -107,6 +107,7 @@ def _agree(box: Box, network: Network, accounts: Accounts) -> None:
             terms=terms,
             state="active",
             registered_in=receipt["transactionHash"],
+            registered_at=box.now(),
         )
     )
     box.publishers.put(

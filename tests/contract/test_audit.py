@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from chalicelib.adapters import contract
+from chalicelib.adapters.contract_events import Recorded
 from chalicelib.domain.agreement import Rule
 from chalicelib.domain.batch import Entry
 from chalicelib.domain.keccak import keccak256
@@ -36,6 +37,7 @@ from tests.contract.forged_receipts import under_a_later_version
 from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
 from tests.contract.network_on_anvil import Merchant, Network, commitment, new_account
 from tests.contract.shown_receipts import Order, entries_of, record, rfc3339, shown_proof
+from tests.contract.shown_receipts import receipt as receipt_of
 
 
 def audited(network: Network, merchant: Merchant, agreement: bytes, saved: Sequence[Kept] = ()) -> Report:
@@ -394,6 +396,8 @@ def test_a_receipt_kept_from_before_a_refund_was_true(network: Network, merchant
         merchant.send(contract.encode_amend(*proof, [Amendment(0, amount, reason=REASONS["refund"])]))
     halved = {**receipt, "amount": "5.00", "commission": "0.50"}
     assert audited(network, merchant, agreement, [kept(receipt), kept(halved)]).findings == []
+    (note,) = audited(network, merchant, agreement, [kept(receipt, asked_now=True)]).notes
+    assert "as they were" in note and "conversion1" in note
     never = {**receipt, "amount": "9.00", "commission": "0.90"}
     assert kinds(audited(network, merchant, agreement, [kept(never)])) == {"false-receipt"}
 
@@ -420,6 +424,68 @@ def test_kept_clicks_are_checked_by_their_proofs_or_said_to_be_beyond_it(network
         ("false-receipt", "click3"),
         ("both-sides", "click2"),
     ]
+
+
+def test_a_repeat_is_answered_any_time_after_the_order(network: Network, merchant: Merchant) -> None:
+    """A thank-you page opened again the day after: the same id, `duplicate`, and another savedAt."""
+    agreement = merchant.agree()
+    (receipt,) = record(merchant, Order(1, {"default": 1000}).payload(merchant, agreement))
+    created = receipt["payload"]["createdAt"]
+    network.wait(2 * DAY)
+    answer = {"conversionId": receipt["conversionId"], "status": "open", "attributed": True, "duplicate": True}
+    row = {"answer": answer, "receipt": receipt}
+    again = rows({**row, "savedAt": created}, {**row, "savedAt": rfc3339(network.now())})
+    assert audited(network, merchant, agreement, again).findings == []
+    first = rows({**row, "answer": {**answer, "duplicate": False}, "savedAt": rfc3339(network.now())})
+    assert kinds(audited(network, merchant, agreement, first)) == {"back-dated"}
+    before = rows({**row, "savedAt": rfc3339(network.now() - 5 * DAY)})
+    assert kinds(audited(network, merchant, agreement, before)) == {"back-dated"}
+
+
+def test_an_order_that_was_moved_in_the_open_is_noted_and_one_that_was_not_is_found(
+    network: Network, merchant: Merchant
+) -> None:
+    mine, theirs = merchant.agree(), merchant.agree()
+    payload = Order(1, {"default": 1000}, verified=False).payload(merchant, mine)
+    (first,) = record(merchant, payload)
+    moved = Order(1, {"default": 1000}).payload(merchant, theirs)
+    new = merchant.pack(*entries_of(moved, merchant))
+    old = {bytes.fromhex(first["batch"][2:]): [Run(0, 1, "rejected", SUPERSEDED)]}
+    (event, *_) = (
+        one for one in merchant.send(contract.encode_supersede(merchant.address, old, new)) if isinstance(one, Recorded)
+    )
+    shown = receipt_of(merchant, moved, new, event, 0)
+    report = audited(network, merchant, mine, [kept(shown)])
+    assert report.findings == []
+    assert [note for note in report.notes if "superseded" in note and "conversion1" in note]
+    assert report.rejections == {"superseded": 1}
+    (stolen,) = record(merchant, Order(2, {"default": 1000}).payload(merchant, theirs))
+    assert kinds(audited(network, merchant, mine, [kept(stolen)])) == {"both-sides"}
+
+
+@pytest.mark.parametrize("proved", [True, False])
+def test_a_receipt_that_dates_its_click_otherwise_than_the_click_s_own_answer_is_found(
+    network: Network, merchant: Merchant, proved: bool
+) -> None:
+    """Clicked under 10 %, anchored so, and paid by the 0.1 % of two days later, under which the receipt says it was."""
+    publisher = new_account()
+    promised = merchant.agree(publisher=publisher)
+    clicked = network.now()
+    proof = shown_proof(merchant, 3, clicked=0, agreement="0x" + promised.hex())
+    network.wait(2 * DAY)
+    later = merchant.agree(Rule("sale", rate=1_000), publisher=publisher)
+    network.wait(DAY)
+    order = {"clickId": "click3", "publisherId": proof["payload"]["publisherId"]}
+    told = rfc3339(network.now() - 3600)
+    (false,) = record(merchant, Order(1, {"default": 1000}).payload(merchant, later, **order, clickedAt=told))
+    true_one = Order(2, {"default": 1000}).payload(merchant, promised, **order, clickedAt=proof["payload"]["clickedAt"])
+    (true,) = record(merchant, true_one)
+    shown = {"answer": {"clickId": "click3"}, "savedAt": rfc3339(clicked), **({"proof": proof} if proved else {})}
+    click = rows(shown)
+    assert audited(network, merchant, promised, [*click, kept(true)]).findings == []
+    report = audited(network, merchant, promised, [*click, kept(false)])
+    assert kinds(report) == ({"false-receipt"} if proved else {"back-dated"})
+    assert {finding.where for finding in report.findings} == {"conversion1"}
 
 
 @pytest.mark.parametrize("junk", [{"merchant": 5}, {"x": 1}, {"payload": {}, "conversionId": None}])
@@ -474,7 +540,7 @@ def test_bytes_that_a_transaction_does_not_show_are_reported(network: Network, m
 def test_kept_answers_are_read_as_an_array_or_as_lines() -> None:
     answer = {"conversionId": "a", "status": "open", "attributed": True, "duplicate": False}
     wrapped = {"answer": answer, "savedAt": "2026-11-01T00:00:00Z", "receipt": {"x": 1}}
-    as_lines = read_saved(json.dumps(answer) + "\n" + json.dumps(wrapped) + "\n")
+    as_lines = read_saved(json.dumps(answer) + "\n\n" + json.dumps(wrapped) + "\n")
     assert as_lines == read_saved(json.dumps([answer, wrapped]))
     assert as_lines == [Saved("a", True, None, None), Saved("a", True, 1793491200, {"x": 1})]
 
@@ -513,7 +579,7 @@ def test_a_box_that_is_asked_too_often_is_asked_again(busy_box: str) -> None:
     names = [{"conversionId": name, "attributed": True} for name in ("mined", "fresh", "gone")]
     clicks = [{"clickId": name} for name in ("anchored", "new", "forgotten")]
     assert read_saved(json.dumps([*names, *clicks]), busy_box) == [
-        Saved("mined", True, None, {"conversionId": "mined", "payload": {}}),
+        Saved("mined", True, None, {"conversionId": "mined", "payload": {}}, asked_now=True),
         Saved("fresh", True, None, None, no_receipt=NoReceipt("pending", "pending")),
         Saved("gone", True, None, None),
         SavedClick("anchored", None, {"clickId": "anchored", "root": "00"}),

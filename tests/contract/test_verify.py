@@ -16,6 +16,7 @@ from chalicelib.domain.network_changes import REASONS, Amendment, Run
 from chalicelib.domain.network_status import DAY
 from ops.receipt_checks import CHECKS, Check
 from ops.verify import verify, verify_receipt
+from ops.versions import Version, in_force_about
 from tests.contract.forged_receipts import FORGERIES, LIES, Receipt
 from tests.contract.network_on_anvil import Merchant, Network, new_account
 from tests.contract.shown_receipts import SALT, Order, entries_of, record, rfc3339
@@ -75,6 +76,17 @@ def test_a_decision_shows_and_cannot_be_left_out(network: Network, merchant: Mer
     network.wait(20 * DAY)
     receipts[0]["status"] = "sale"
     assert failing(receipts[0], network) == "status"
+
+
+def test_a_receipt_says_whether_its_block_is_final(network: Network, merchant: Merchant, agreement: bytes) -> None:
+    (receipt,) = record(merchant, Order(1, {"default": 100}).payload(merchant, agreement))
+
+    def block() -> str:
+        return next(check.detail for check in verify_receipt(receipt, network.url) if check.name == "block")
+
+    assert block().endswith(", not final yet")
+    network.rpc("anvil_mine", "0x4")
+    assert block().endswith("Z")
 
 
 def test_an_amended_amount_holds_with_its_new_commission_alone(
@@ -139,6 +151,13 @@ def test_clicks_earn_under_the_version_of_their_day(network: Network, merchant: 
     network.wait(DAY)
     (receipt,) = record(merchant, Order(6, {"default": 100}).payload(merchant, first))
     assert failing(receipt, network) == ""
+
+
+def test_of_two_versions_that_came_in_one_second_either_was_in_force() -> None:
+    versions = [Version(number, f"0x{number}", at, None) for number, at in ((1, 1_000), (2, 5_000), (3, 5_000))]
+    found = in_force_about(versions, 5_000, 900)
+    assert {version.number for version in found if version} == {1, 2, 3}
+    assert [version.number for version in in_force_about(versions, 9_000, 900) if version] == [3, 3]
 
 
 def test_a_box_whose_clock_is_a_little_ahead_is_believed_at_due_and_lock(

@@ -3,6 +3,7 @@
 import copy
 import json
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from ops.verify import verify_receipt
 from tests.contract.forged_receipts import FORGERIES, LIES, Receipt
 from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
 from tests.contract.network_on_anvil import Merchant, Network
+from tests.contract.other_nodes import node_that
 from tests.contract.shown_receipts import Order, entries_of, record
+from tests.contract.test_doubtful_nodes import FORGETFUL
 from tests.contract.test_verify import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +83,7 @@ def test_the_page_says_what_the_command_says_of_honest_receipts(
         network.wait(days * DAY + 1)
         for receipt in receipts:
             checks, verdict = shown(page, receipt, network.url)
-            assert verdict == "The receipt holds."
+            assert verdict.startswith("The receipt holds")
             assert checks == [(check.name, check.ok) for check in verify_receipt(receipt, network.url)]
             assert len(checks) == 10
 
@@ -90,7 +93,11 @@ def same_verdict(page: Page, receipt: Any, rpc: str) -> str:
     checks, verdict = shown(page, receipt, rpc)
     said = verify_receipt(receipt, rpc)
     assert checks == [(check.name, check.ok) for check in said], said[-1]
-    assert verdict == ("The receipt holds." if checks[-1][1] else f"The receipt does not hold: {checks[-1][0]}.")
+    older = ", and is older than the chain: see amendments and status" if said[-1].older else ""
+    details = page.eval_on_selector_all("li", "lines => lines.map(l => l.lastChild.textContent)")
+    found = [(detail, check.detail) for detail, check in zip(details, said, strict=True) if check.ok]
+    assert [detail for detail, _ in found] == [detail for _, detail in found]
+    assert verdict == (f"The receipt holds{older}." if said[-1].ok else f"The receipt does not hold: {said[-1].name}.")
     return "" if checks[-1][1] else checks[-1][0]
 
 
@@ -108,9 +115,20 @@ def test_the_page_names_what_a_cheating_merchant_recorded(network: Network, page
 
 
 def test_the_page_names_what_is_no_receipt(network: Network, page: Page) -> None:
-    documents: tuple[Any, ...] = (5, None, "text", [], {}, {"contract": 5, "payload": {}})
+    waiting = {"conversionId": "a", "state": "pending", "reason": "pending"}
+    documents: tuple[Any, ...] = (
+        5,
+        None,
+        "text",
+        [],
+        {},
+        {"contract": 5, "payload": {}},
+        waiting,
+        {"clickId": "c", "proof": []},
+    )
     for document in documents:
         assert same_verdict(page, document, network.url) == "receipt"
+    assert "box verify" in page.locator("li").inner_text()
 
 
 def test_the_page_takes_a_receipt_that_is_older_than_the_chain(
@@ -120,6 +138,7 @@ def test_the_page_takes_a_receipt_that_is_older_than_the_chain(
     network.wait(10 * DAY - 60)
     for receipt, status in zip(receipts, ("approved", "open"), strict=False):
         assert same_verdict(page, receipt | {"status": status}, network.url) == ""
+        assert ("older" in page.locator("output").inner_text()) == (status == "open" or receipt is receipts[1])
 
 
 def test_a_node_that_searches_few_blocks_at_once_will_do(network: Network, page: Page, receipts: list[Receipt]) -> None:
@@ -135,6 +154,67 @@ def test_a_node_that_does_not_answer_proves_nothing(chromium: Browser, receipts:
     page.close()
     assert verdict.startswith("Not checked")
     assert checks == []
+
+
+@pytest.fixture
+def apart(chromium: Browser) -> Iterator[Page]:
+    """The page where errors are written down by the browser itself."""
+    opened = chromium.new_page()
+    opened.goto(PAGE.as_uri())
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("number", range(len(FORGETFUL)))
+def test_what_a_node_forgot_is_no_fault_of_the_receipt(
+    network: Network, apart: Page, receipts: list[Receipt], number: int
+) -> None:
+    """The second receipt was amended and the third rejected: each fault shows in one of them."""
+    with node_that(FORGETFUL[number], network.url) as node:
+        verdicts = [shown(apart, receipt, node)[1] for receipt in receipts]
+    assert [verdict for verdict in verdicts if verdict.startswith("Not checked: ")], verdicts
+    assert not [verdict for verdict in verdicts if "does not hold" in verdict], verdicts
+
+
+def test_a_node_that_lets_no_page_ask_is_told_from_a_receipt_that_fails(
+    network: Network, apart: Page, receipts: list[Receipt]
+) -> None:
+    with node_that(lambda _, answered: answered, network.url, cors=False) as node:
+        checks, verdict = shown(apart, receipts[0], node)
+    assert checks == [] and "lets no web page ask" in verdict
+
+
+def test_groups_decided_apart_are_named(network: Network, page: Page, merchant: Merchant) -> None:
+    agreement = merchant.agree(groups=("default", "wine"))
+    (receipt,) = record(merchant, Order(1, {"default": 100, "wine": 300}).payload(merchant, agreement))
+    one = {bytes.fromhex(receipt["batch"][2:]): [Run(1, 1, "rejected", REASONS["fraud"])]}
+    merchant.send(contract.encode_decide(merchant.address, one))
+    assert same_verdict(page, receipt, network.url) == "status"
+
+
+def test_a_second_check_takes_the_place_of_one_under_way(network: Network, page: Page, receipts: list[Receipt]) -> None:
+    held = threading.Event()
+
+    def slow(asked: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
+        if asked["method"] == "eth_getCode":
+            held.wait(60)
+        return answered
+
+    with node_that(slow, network.url) as node:
+        page.fill("textarea", json.dumps(receipts[0]))
+        page.fill("input[name=rpc]", node)
+        page.click("button")
+        checks, verdict = shown(page, receipts[0], network.url)
+        held.set()
+        page.wait_for_load_state("networkidle")
+        assert (verdict, len(checks)) == ("The receipt holds.", 10)
+        assert page.locator("li").count() == 10
+
+
+def test_what_a_receipt_says_hides_nothing(network: Network, page: Page, receipts: list[Receipt]) -> None:
+    receipts[0]["conversionId"] = "\u202e.sdloh tpiecer ehT\u2066"
+    shown(page, receipts[0], network.url)
+    assert "\\u202e" in page.locator("li.fail").inner_text()
 
 
 def test_every_box_hands_the_page_out_as_it_is(box: RunningBox) -> None:

@@ -16,6 +16,11 @@ def test_a_click_a_millisecond_past_its_window_does_not() -> None:
     assert (found.publisher_id, found.reason) == (None, "outside_window")
 
 
+def test_a_click_that_came_after_the_order_does_not() -> None:
+    found = attribute(report(click_id="c1"), click(at=NOW + 1), None, NOW)
+    assert (found.publisher_id, found.reason) == (None, "outside_window")
+
+
 def test_an_order_without_a_click_says_so() -> None:
     assert attribute(report(), None, None, NOW).reason == "no_click"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -81,6 +83,27 @@ def test_agreements_with_other_days_go_into_batches_of_their_own(ground: Ground)
     assert ground.turn() == 2
     ground.settle()
     ground.assert_recorded_once()
+
+
+def test_an_order_in_another_currency_than_its_agreement_is_never_recorded_as_if_it_were_in_that(
+    ground: Ground,
+) -> None:
+    """The config's currency was changed, and the agreements are in the one before still: 100 yen would stand there as one euro."""
+    before = Body(action="sale", values=["100.00"], order_id="before", click_id=ground.clicks[0])
+    amended = track.conversion(ground.box, before, "tag").conversion.conversion_id
+    ground.settle()
+    file = Path(ground.environment["CONFIG_FILE"])
+    file.write_text(json.dumps({**json.loads(file.read_text()), "currency": "JPY"}))
+    ground.box = ground.new_box(ground.box.offset)
+    body = Body(action="sale", values=["100"], order_id="after", click_id=ground.clicks[0])
+    sale = track.conversion(ground.box, body, "server").conversion.conversion_id
+    track.conversion(ground.box, replace(before, values=["100"]), "server")
+    ground.settle()
+    held = ground.box.conversions.many([sale, amended])
+    said = "AnotherCurrency: the order is in JPY, its agreement in EUR"
+    assert (held[sale].set_aside, standing(ground.box, held[sale]).commission) == (said, 0)
+    assert (held[amended].currency, held[amended].amount, held[amended].history[-1].detail) == ("EUR", 10_000, said)
+    assert [entry.amount for entry in ground.on_chain()] == [10_000]
 
 
 def test_scattered_decisions_fit_their_calls_and_a_late_one_is_taken_back_alone(grounds: Callable[..., Ground]) -> None:
@@ -242,11 +265,11 @@ def test_a_revert_without_a_reason_is_given_the_one_that_the_contract_s_views_kn
 
 def superseded_for_a_closed_agreement(ground: Ground) -> str:
     """A browser's sale is recorded for p0; the server names a click of p1, whose agreement is over on the chain by then."""
+    ground.agreements[1] = ground.agree(1, window_days=1)
+    ground.clicks[1] = ground.click(1)
     reported = Body(action="sale", values=["100.00"], order_id="X-1", click_id=ground.clicks[0])
     sale = track.conversion(ground.box, reported, "tag").conversion.conversion_id
     ground.settle()
-    ground.agreements[1] = ground.agree(1, window_days=1)
-    ground.clicks[1] = ground.click(1)
     ground.end(1, after_days=5)
     received = track.conversion(ground.box, replace(reported, click_id=ground.clicks[1]), "server")
     assert received.conversion.conversion_id == sale

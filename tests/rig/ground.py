@@ -234,7 +234,15 @@ class Ground:
         signatures = [bytes(Account.unsafe_sign_hash(digest, a.key).signature) for a in (self.owner, partner)]
         self._send(self.owner, self.contract, encode_register(full, *signatures))
         name = f"0x{digest.hex()}"
-        self.box.agreements.put(Agreement(agreement_id=name, publisher_id=f"p{number}", terms=full, state="active"))
+        self.box.agreements.put(
+            Agreement(
+                agreement_id=name,
+                publisher_id=f"p{number}",
+                terms=full,
+                state="active",
+                registered_at=self.box.now(),
+            )
+        )
         self.box.publishers.put(
             Publisher(
                 publisher_id=f"p{number}",
@@ -253,14 +261,14 @@ class Ground:
         )
         self.pass_time(after_days * DAY_MS)
 
-    def click(self, number: int, sub_id: str | None = None) -> str:
+    def click(self, number: int, sub_id: str | None = None, attributable_days: int = 400) -> str:
         now = self.box.now()
         made = Click(
             click_id=f"click-{self.prefix}-{number}-{next(_numbers)}",
             publisher_id=f"p{number}",
             agreement_id=self.agreements[number],
             clicked_at=now,
-            attributable_until=now + 400 * DAY_MS,
+            attributable_until=now + attributable_days * DAY_MS,
             sub_id=sub_id,
             salt="03" * 32,
             private_salt="04" * 32,

@@ -4,7 +4,7 @@ import { BOX } from './api.js';
 import { byId, copyButton, el } from './element.js';
 import { count, money, time } from './format.js';
 import { badge, commission, network } from './list.js';
-import { NETWORK, REASONS, RULE, SOURCE, STATUS, UNATTRIBUTED, nameOf } from './words.js';
+import { NETWORK, RULE, SOURCE, STATUS, UNATTRIBUTED, WHY_REJECTED, nameOf } from './words.js';
 
 let shown = '';
 
@@ -77,7 +77,7 @@ function worth(conversion) {
 }
 
 function deadlines(conversion) {
-  const reason = conversion.reason && `${REASONS[conversion.reason] ?? conversion.reason} (${conversion.reason})`;
+  const reason = conversion.reason && `${WHY_REJECTED[conversion.reason] ?? conversion.reason} (${conversion.reason})`;
   return facts([
     ['Reason', reason],
     ['Reported', time(conversion.createdAt, { long: true })],

@@ -67,7 +67,9 @@ export const focusRow = (conversionId) => rows.get(conversionId)?.node.querySele
 
 function makeTable(publisherColumn) {
   body = el('tbody', { role: 'rowgroup' });
-  const head = el('tr', { role: 'row' }, ...COLUMNS.map((name) => el('th', { role: 'columnheader', scope: 'col', class: `c-${name.toLowerCase()}` }, name)));
+  // A publisher is shown no order's number: what stands there names the conversion.
+  const title = (name) => (name === 'Order' && !publisherColumn ? 'Conversion' : name);
+  const head = el('tr', { role: 'row' }, ...COLUMNS.map((name) => el('th', { role: 'columnheader', scope: 'col', class: `c-${name.toLowerCase()}` }, title(name))));
   const table = el('table', { role: 'table', 'aria-labelledby': 'list-title', class: publisherColumn ? null : 'no-publisher' },
     el('thead', { role: 'rowgroup' }, head), body);
   byId('list').setAttribute('aria-busy', 'false');

@@ -40,6 +40,13 @@ export const REASONS = {
   other: 'Another reason',
 };
 
+/** Those and the ones that nobody gives: what the network, or the box, says of a rejection. */
+export const WHY_REJECTED = {
+  ...REASONS,
+  superseded: 'The order went to another click or voucher that the merchant’s server named',
+  unverified: 'Nobody verified it by its lock date',
+};
+
 export const SOURCE = { tag: 'Tag in the browser', 'signed-tag': 'Signed tag', server: "Merchant's server" };
 export const RULE = { last_click: 'Last click', voucher: 'Voucher', none: 'Nobody' };
 

@@ -7,21 +7,25 @@ import {
   DAY,
   STATUSES,
   TOPICS,
+  agreementCall,
   agreementId,
+  amendmentCall,
   asTopic,
   commission,
   findBatch,
+  nextAgreementCall,
   parseAmended,
   parseDecided,
   parseRecorded,
   parseTerms,
   statusCall,
 } from './network.js';
-import { Unreadable, logsOf, node } from './node.js';
+import { Unreadable, logsOf, node, quantity } from './node.js';
 import { faultOf } from './shape.js';
 import { inForceAbout } from './versions.js';
 
 const CLOCKS_MAY_DIFFER = 900; // seconds between a box's clock and the chain's
+const WHOLE_HISTORY = 'ask one that keeps the whole history';
 
 class Mismatch extends Error {}
 
@@ -56,15 +60,31 @@ class Receipt {
   }
 
   async time(block) {
-    if (!this.times.has(block)) {
-      const found = await this.rpc('eth_getBlockByNumber', '0x' + block.toString(16), false);
-      this.times.set(block, Number(found.timestamp));
-    }
+    if (!this.times.has(block)) this.times.set(block, quantity((await this.blockOf('0x' + block.toString(16))).timestamp, 'eth_getBlockByNumber'));
     return this.times.get(block);
+  }
+
+  async blockOf(name) {
+    const found = await this.rpc('eth_getBlockByNumber', name, false);
+    if (!found) throw new Unreadable(`the node has no block ${name === 'latest' ? name : Number(name)}`);
+    return found;
+  }
+
+  /** A reorganisation took the head away meanwhile: then the answers are of two chains, and say nothing about anybody. */
+  async standsStill() {
+    if (this.head && (await this.blockOf(this.head)).hash !== this.headHash) {
+      throw new Unreadable(`the chain was reorganised at block ${Number(this.head)} while it was read: ask again`);
+    }
   }
 
   logs(...topics) {
     return logsOf(this.rpc, this.contractAddress, topics, 0, Number(this.head));
+  }
+
+  /** One of the words that a view of the contract answers. */
+  async view(data, place) {
+    const answer = fromHex(await this.rpc('eth_call', { to: this.contractAddress, data }, this.head));
+    return toNumber(answer.slice(32 * place, 32 * place + 32));
   }
 
   minor(text) {
@@ -76,10 +96,12 @@ class Receipt {
   }
 
   async contract() {
-    this.chainId = Number(await this.rpc('eth_chainId'));
+    this.chainId = quantity(await this.rpc('eth_chainId'), 'eth_chainId');
     demand(this.chainId === this.shown.chainId, `the node is on chain ${this.chainId}, the receipt is of ${this.shown.chainId}`);
-    this.head = await this.rpc('eth_blockNumber');
-    this.now = await this.time(Number(this.head));
+    const newest = await this.blockOf('latest');
+    this.now = quantity(newest.timestamp, 'eth_getBlockByNumber');
+    [this.head, this.headHash] = [newest.number, newest.hash];
+    quantity(this.head, 'eth_getBlockByNumber');
     const code = fromHex(await this.rpc('eth_getCode', this.contractAddress, this.head));
     demand(toHex(await sha256(code)) === this.codeHash, `${this.contractAddress} is not the published network contract`);
     return `${this.contractAddress} on chain ${this.chainId} is the published contract`;
@@ -103,17 +125,25 @@ class Receipt {
 
   async block() {
     this.mined = await this.rpc('eth_getTransactionReceipt', this.shown.transaction);
-    demand(this.mined, `the chain has no transaction ${this.shown.transaction}`);
+    if (!this.mined) await this.checkForgotten();
+    demand(this.mined, `the chain has no transaction ${this.shown.transaction} up to the node's newest block, ${Number(this.head)}`);
     const [number, hash] = [Number(this.mined.blockNumber), this.mined.blockHash];
     demand(number === this.shown.blockNumber, `blockNumber is ${number} on the chain, ${this.shown.blockNumber} in the receipt`);
     demand(hash === this.shown.blockHash, `blockHash is ${hash} on the chain, ${this.shown.blockHash} in the receipt`);
-    if (this.shown.final) {
-      // A network without finality is taken at its word.
-      const last = await this.rpc('eth_getBlockByNumber', 'finalized', false).catch(() => null);
-      demand(!last || Number(last.number) >= number, 'the receipt says final, the chain does not yet');
-    }
+    // A network without finality is taken at its word.
+    const last = await this.rpc('eth_getBlockByNumber', 'finalized', false).catch(() => null);
+    const isFinal = !last || Number(last.number) >= number;
+    demand(isFinal || !this.shown.final, 'the receipt says final, the chain does not yet');
     this.recordedAt = await this.time(number);
-    return `block ${number} of ${moment(this.recordedAt)}`;
+    return `block ${number} of ${moment(this.recordedAt)}${isFinal ? '' : ', not final yet'}`;
+  }
+
+  /** A node that holds the transaction in that block and has forgotten what came of it says nothing. */
+  async checkForgotten() {
+    const { blockNumber, transaction } = this.shown;
+    if (blockNumber > Number(this.head)) return;
+    const { transactions } = await this.blockOf('0x' + blockNumber.toString(16));
+    if (transactions.includes(transaction)) throw new Unreadable(`the node holds transaction ${transaction} and not its receipt: ${WHOLE_HISTORY}`);
   }
 
   async inclusion() {
@@ -127,6 +157,7 @@ class Receipt {
     demand(log, `the transaction has no log ${this.shown.logIndex} that records for this merchant`);
     this.recorded = parseRecorded(log);
     const sent = await this.rpc('eth_getTransactionByHash', this.shown.transaction);
+    if (!sent) throw new Unreadable(`the node shows what transaction ${this.shown.transaction} did and not what it says: ${WHOLE_HISTORY}`);
     const entries = findBatch(sent.input, this.recorded.batch);
     demand(entries, 'the transaction does not show the batch whose hash it logged');
     this.index = this.shown.sequence - this.recorded.first;
@@ -150,6 +181,9 @@ class Receipt {
 
   async agreement() {
     const [log] = await this.logs(TOPICS.registered, this.shown.agreementId);
+    if (!log && (await this.view(agreementCall(this.merchant, this.shown.agreementId), 0))) {
+      throw new Unreadable(`the contract knows this agreement, the node has no log of it: ${WHOLE_HISTORY}`);
+    }
     demand(log, 'no such agreement was ever registered');
     this.terms = parseTerms(log);
     const id = agreementId(this.terms, this.chainId, this.contractAddress);
@@ -203,6 +237,10 @@ class Receipt {
       const [agreement, from] = [log.topics[1], await this.time(Number(log.blockNumber))];
       found.push({ number: found.length + 1, agreement, from, to: ended.get(agreement) ?? null });
     }
+    const counted = Number(await this.view(nextAgreementCall(this.terms.merchant, this.terms.publisher), 1)) - 1;
+    if (found.length !== counted) {
+      throw new Unreadable(`the node shows ${found.length} agreements of these two, the contract counts ${counted}: ${WHOLE_HISTORY}`);
+    }
     return found;
   }
 
@@ -218,15 +256,34 @@ class Receipt {
   /** What later transactions made of the amounts. The receipt may be older than the chain: it shows what the conversion once was. */
   async amendments() {
     const amended = await this.amended();
+    await this.compareWithState(amended);
     const { silenceApprovesAll, validationDays, lockDays } = this.terms;
     const [due, lock] = [validationDays, lockDays].map((days) => this.recordedAt + days * DAY);
-    const recorded = { entries: this.entries, recordedAt: this.recordedAt, due, lock, silenceApprovesAll };
-    const pays = (entry, amount) => this.pays(entry, amount);
-    this.states = statesOf(recorded, pays, [...amended, ...(await this.decided())]);
+    this.dates = { recordedAt: this.recordedAt, due, lock, silenceApprovesAll };
+    this.amendedIn = amended;
+    this.states = this.statesOf(this.entries, [...amended, ...(await this.decided(this.index))]);
     const now = this.had().at(-1);
     if (!this.states.some((state) => this.shows(state))) this.nameFigure(now);
-    const older = this.shows(now) ? '' : ` (the receipt is older and says ${this.shown.commission})`;
-    return `${amended.length} amendments, ${now.commission} minor units earned${older}`;
+    this.isOlder = !this.shows(now);
+    const older = this.isOlder ? ` (the receipt is older and says ${this.shown.commission})` : '';
+    return `${amended.length} amendments, commission ${now.commission} minor units${older}`;
+  }
+
+  statesOf(entries, changes) {
+    return statesOf({ entries, ...this.dates }, (entry, amount) => this.pays(entry, amount), changes);
+  }
+
+  /** The published contract keeps what its logs say: where the two differ, the node left some out, and nobody cheated. */
+  async compareWithState(amended) {
+    for (let place = 0; place < this.entries.length; place++) {
+      const made = amended.filter((change) => change.place === place).at(-1);
+      const data = amendmentCall(this.merchant, this.recorded.batch, this.index + place);
+      const kept = (await this.view(data, 0)) ? await this.view(data, 1) : undefined;
+      if (kept !== made?.amount) {
+        const amount = kept ?? this.entries[place].amount;
+        throw new Unreadable(`the contract keeps ${amount} minor units, the node shows no log that says so: ${WHOLE_HISTORY}`);
+      }
+    }
   }
 
   async change(log, what) {
@@ -246,18 +303,32 @@ class Receipt {
     return found;
   }
 
-  async decided() {
+  /** The decisions on one entry of the batch. */
+  async decided(index) {
+    this.decisions ??= await this.logs(TOPICS.decided, asTopic(this.merchant));
     const found = [];
-    for (const log of await this.logs(TOPICS.decided, asTopic(this.merchant))) {
-      const decision = parseDecided(log, this.recorded.batch, this.index).at(-1);
+    for (const log of this.decisions) {
+      const decision = parseDecided(log, this.recorded.batch, index).at(-1);
       if (decision) found.push(await this.change(log, { decision }));
     }
     return found;
   }
 
   /** The states up to the chain's head. */
-  had() {
-    return this.states.filter(({ since }) => since <= this.now);
+  had(states = this.states) {
+    return states.filter(({ since }) => since <= this.now);
+  }
+
+  /** What logs and dates make of one of its entries now, which is what the contract says of it. */
+  async statusOf(place) {
+    const amended = this.amendedIn.filter((change) => change.place === place).map((change) => ({ ...change, place: 0 }));
+    const states = this.statesOf([this.entries[place]], [...amended, ...(await this.decided(this.index + place))]);
+    const { status } = this.had(states).at(-1);
+    const kept = STATUSES[Number(await this.view(statusCall(this.merchant, this.recorded.batch, this.shown.sequence + place), 0))];
+    if (kept !== status) {
+      throw new Unreadable(`the contract says ${kept}, the logs that the node shows make it ${status}: ${WHOLE_HISTORY}`);
+    }
+    return status;
   }
 
   shows({ amount, commission: earned, verified }) {
@@ -278,10 +349,9 @@ class Receipt {
     const had = this.had();
     const now = had.at(-1).status;
     for (let place = 0; place < this.entries.length; place++) {
-      const data = statusCall(this.merchant, this.recorded.batch, this.shown.sequence + place);
-      const answer = fromHex(await this.rpc('eth_call', { to: this.contractAddress, data }, this.head));
-      const said = STATUSES[Number(toNumber(answer.slice(0, 32)))];
-      demand(said === now, `the contract says ${said}, its logs and dates make it ${now}`);
+      const status = await this.statusOf(place);
+      const first = this.shown.sequence;
+      demand(status === now, `decided apart: sequence ${first} is ${now}, sequence ${first + place} of the same order ${status}`);
     }
     // At due and lock the box's clock may be ahead of the newest block.
     const known = this.states.filter(({ since }) => since <= this.now + CLOCKS_MAY_DIFFER);
@@ -289,9 +359,12 @@ class Receipt {
     const was = had.map(({ status }) => status).filter((status, place, all) => status !== all[place - 1]);
     const withThese = was.includes(this.shown.status) ? ' with these figures' : '';
     demand(isKnown, `the receipt says ${this.shown.status}${withThese}, it was ${was.join(' then ')}`);
+    // At a date the box's clock may also be ahead: that is no status it has had.
+    this.isOlder ||= now !== this.shown.status && was.includes(this.shown.status);
+    const nothing = now === 'rejected' ? ', earns nothing' : '';
     const before = had.findLastIndex(({ status }) => status !== now);
     const moved = now === this.shown.status ? '' : ` (the receipt says ${this.shown.status})`;
-    return `${now} since ${moment(had[before + 1].since)}, final from ${moment(this.states.at(-1).since)}${moved}`;
+    return `${now} since ${moment(had[before + 1].since)}${nothing}, final from ${moment(this.states.at(-1).since)}${moved}`;
   }
 }
 
@@ -308,7 +381,7 @@ const CHECKS = [
   ['status', 'status'],
 ];
 
-/** The checks in order as {name, ok, detail}, up to the first that fails. Throws Unreadable. */
+/** The checks in order as {name, ok, detail, older}, up to the first that fails. Throws Unreadable. */
 export async function* verify(receipt, rpcUrl, codeHash) {
   const fault = faultOf(receipt);
   if (fault) {
@@ -318,9 +391,12 @@ export async function* verify(receipt, rpcUrl, codeHash) {
   const subject = new Receipt(receipt, node(rpcUrl), codeHash);
   for (const [name, method] of CHECKS) {
     try {
-      yield { name, ok: true, detail: await subject[method]() };
+      const detail = await subject[method]();
+      if (name === CHECKS.at(-1)[0]) await subject.standsStill();
+      yield { name, ok: true, detail, older: Boolean(subject.isOlder) };
     } catch (problem) {
       if (problem instanceof Unreadable) throw problem;
+      await subject.standsStill();
       const detail = problem instanceof Mismatch ? problem.message : `what it names cannot be read: ${problem.message}`;
       yield { name, ok: false, detail };
       return;

@@ -30,6 +30,9 @@ export const TOPICS = {
 const RECORD = selector('record(address,bytes,bytes)').slice(2);
 const SUPERSEDE = selector('supersede(address,bytes,bytes,bytes)').slice(2);
 const STATUS_OF = selector('statusOf(address,bytes32,uint256)');
+const AMENDMENT_OF = selector('amendmentOf(address,bytes32,uint256)');
+const AGREEMENT_OF = selector('agreementOf(address,bytes32)');
+const NEXT_AGREEMENT = selector('nextAgreement(address,address)');
 
 export const asTopic = (address) => toHex(word(BigInt(address)));
 
@@ -200,8 +203,15 @@ const unpack = (body, commitments) => {
   return entries;
 };
 
-export const statusCall = (merchant, batch, sequence) =>
-  STATUS_OF + [BigInt(merchant), BigInt(batch), BigInt(sequence)].map((value) => toHex(word(value)).slice(2)).join('');
+const call = (view, ...words) => view + words.map((value) => toHex(word(BigInt(value))).slice(2)).join('');
+
+export const statusCall = (merchant, batch, sequence) => call(STATUS_OF, merchant, batch, sequence);
+/** Answers: amended (0 or 1), the amount it has now. */
+export const amendmentCall = (merchant, batch, entry) => call(AMENDMENT_OF, merchant, batch, entry);
+/** Answers: registered (0 or 1). */
+export const agreementCall = (merchant, agreement) => call(AGREEMENT_OF, merchant, agreement);
+/** Answers: the pair's next nonce, the next version. */
+export const nextAgreementCall = (merchant, publisher) => call(NEXT_AGREEMENT, merchant, publisher);
 
 /** The status at a moment, as the contract derives it. */
 export const effectiveStatus = (decision, verified, silenceApprovesAll, due, lock, at) => {

@@ -78,6 +78,8 @@ const firstFault = (within, value, fields) => {
 /** The first field that is missing or of another kind, null where there is none. */
 export const faultOf = (receipt) => {
   if (!isObject(receipt)) return 'a receipt is a JSON object';
+  if (Object.hasOwn(receipt, 'state') && !Object.hasOwn(receipt, 'payload')) return `there is no receipt yet: the box says ${receipt.state}`;
+  if (Object.hasOwn(receipt, 'clickId') && !Object.hasOwn(receipt, 'conversionId')) return "a click's proof, which box verify takes and this page does not";
   const fault = firstFault('', receipt, RECEIPT) ?? firstFault('payload.', receipt.payload, PAYLOAD);
   if (fault) return fault;
   return receipt.entries.length === receipt.payload.lines.length ? null : 'entries: one for each line of the payload';

@@ -7,5 +7,7 @@ const inForce = (versions, at) => versions.findLast((v) => v.from <= at && (v.to
 export const inForceAbout = (versions, at, tolerance) => {
   const changes = versions.flatMap((v) => [v.from, v.to]).filter((when) => when !== null);
   const near = changes.filter((when) => Math.abs(when - at) <= tolerance);
-  return [at, at - tolerance, ...near].map((moment) => inForce(versions, moment));
+  // Of two that came in one second the first was in force too, if not for long.
+  const cameAbout = versions.filter((v) => Math.abs(v.from - at) <= tolerance);
+  return [...cameAbout, ...[at, at - tolerance, ...near].map((moment) => inForce(versions, moment))];
 };
