@@ -49,7 +49,8 @@ def _anchor(box: Box, turn: Turn) -> int:
             log.error("the contract refuses an anchor of %d clicks: %s", len(clicks), refusal)
         return 0
     except RpcError as error:
-        pause.for_error(box, error)
+        if not pause.for_error(box, error):
+            box.network.ask_another_first()
         return 0
     return len(clicks)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -257,3 +259,35 @@ def test_a_dead_url_is_passed_over_and_one_of_another_chain_never_believed(groun
     finally:
         dead.stop()
         stranger.stop()
+
+
+@pytest.mark.parametrize("method", ["", "eth_estimateGas", "eth_call", "eth_sendRawTransaction"])
+def test_a_url_that_begins_to_refuse_what_it_is_asked_is_passed_over(ground: Ground, method: str) -> None:
+    """As when its key is over, or its plan lacks a method: an error in each answer, not an HTTP status."""
+    first = Proxy(ground.node_url)
+    try:
+        ground.box.network = Network([first.url, ground.proxy.url], 31337)
+        ground.sell(4)
+        recovered(ground, "both URLs good")
+        first.fault("refused", method, times=10_000, say="Unauthorized: this plan is over")
+        ground.sell(4)
+        recovered(ground, f"first URL refuses {method or 'everything'}")
+    finally:
+        first.stop()
+
+
+def test_keys_that_work_side_by_side_lose_no_url() -> None:
+    network = Network(["http://one.invalid", "http://two.invalid", "http://three.invalid"])
+    providers = list(network._providers)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(network._prefer, providers[number % 3]) for number in range(20_000)]
+            asked += [pool.submit(network.ask_another_first) for _ in range(2_000)]
+            for done in asked:
+                done.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert {id(provider) for provider in network._providers} == {id(provider) for provider in providers}
+    assert network.size == 3
