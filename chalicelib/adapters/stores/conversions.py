@@ -101,15 +101,20 @@ def _conversion(item: Conversions) -> Conversion:
     return decode(item.body, Conversion)
 
 
+def outbox_slot(conversion: Conversion) -> str:
+    """Where it waits when it does."""
+    slots, kind = (CHANGE_SLOTS, CHANGE) if conversion.entries else (tables.OUTBOX_SLOTS, "")
+    return f"{kind}{slot_of(conversion.conversion_id, slots)}"
+
+
 def _conversion_item(conversion: Conversion, wanted_since: int | None) -> Conversions:
     key = conversion.conversion_id
-    slots, kind = (CHANGE_SLOTS, CHANGE) if conversion.entries else (tables.OUTBOX_SLOTS, "")
     return Conversions(
         conversion_id=key,
         publisher_id=conversion.attribution.publisher_id,
         day_slot=day_slot(conversion.created_at, key),
         created_at=conversion.created_at,
-        outbox_slot=None if wanted_since is None else f"{kind}{slot_of(key, slots)}",
+        outbox_slot=None if wanted_since is None else outbox_slot(conversion),
         outbox_since=wanted_since,
         expires_at=conversion.created_at // 1000 + TEST_DAYS * 86_400 if conversion.is_test else None,
         version=conversion.version,
