@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.adapters import contract
 from chalicelib.bootstrap import Box
-from chalicelib.domain.batch import Batch, pack, split
+from chalicelib.domain.batch import BadBatch, Batch, pack, split
 from chalicelib.domain.batch import Entry as BatchEntry
 from chalicelib.domain.commitment import commit
 from chalicelib.domain.conversion import Conversion, Entry, in_groups_of
@@ -123,6 +123,7 @@ def _amend(box: Box, conversions: Sequence[Conversion]) -> Draft:
         entry = conversion.entries[-1]
         if entry.batch != first.batch or len(amendments) + len(entry.lines) > MAX_AMENDMENTS:
             continue
+        _same_currency(conversion, entry.payload.get("currency", conversion.currency))
         lines = in_groups_of(entry.groups, conversion.lines)
         verifies = conversion.verified and not entry.verified
         amendments += _amendments(entry, lines, verifies)
@@ -188,8 +189,15 @@ class Candidate:
 
 
 def _candidate(box: Box, conversion: Conversion, agreement: Agreement) -> Candidate:
+    _same_currency(conversion, agreement.terms.currency)
     lines = in_groups_of(agreement.terms.groups, conversion.lines)
     return Candidate(conversion, agreement, lines, public_payload(conversion, box.config.merchant.account, lines))
+
+
+def _same_currency(conversion: Conversion, currency: str) -> None:
+    """The network knows numbers alone: after the config's currency changed, those of new orders would count in the agreement's."""
+    if conversion.currency != currency:
+        raise BadBatch(f"the order is in {conversion.currency}, its agreement in {currency}")
 
 
 def _entries(candidate: Candidate) -> list[BatchEntry]:

@@ -51,6 +51,7 @@ def valued_as(held: Conversion, entry: Entry) -> Conversion:
     return replace(
         held,
         amount=sum(line.amount for line in entry.lines),
+        currency=entry.payload.get("currency", held.currency),
         lines=entry.lines,
         verified=entry.verified,
         decision=entry.decision,

@@ -369,6 +369,22 @@ def test_what_waits_for_a_refusal_to_pass_hurries_no_other(
     assert record(ground.box) == 1
 
 
+def test_no_amount_is_taken_for_one_in_the_agreement_s_currency(ground: Ground) -> None:
+    """The config's currency was changed, and the agreements were not: the network knows numbers alone."""
+    told = Body(action="sale", values=["100.00"], order_id="C-1", click_id=ground.clicks[0])
+    before = track.conversion(ground.box, told, "tag").conversion.conversion_id
+    ground.settle()
+    ground.box.config = replace(ground.box.config, currency="USD", rates={"EUR": "1.1"})
+    assert track.conversion(ground.box, replace(told, currency="EUR"), "server").conversion.amount == 11_000
+    after = track.conversion(ground.box, replace(told, order_id="C-2"), "server").conversion.conversion_id
+    ground.settle()
+    assert [entry.amount for entry in ground.on_chain()] == [10_000]
+    kept, aside_now = ground.box.conversions.get(before), ground.box.conversions.get(after)
+    assert kept is not None and aside_now is not None
+    assert (kept.amount, kept.currency, kept.history[-1].event) == (10_000, "EUR", "change refused")
+    assert aside_now.set_aside == "BadBatch: the order is in USD, its agreement in EUR"
+
+
 def test_after_a_refused_correction_a_verified_report_counts(ground: Ground) -> None:
     body = Body(action="sale", values=["100.00"], order_id="T-1", click_id=ground.clicks[0])
     sold = track.conversion(ground.box, body, "tag").conversion.conversion_id
