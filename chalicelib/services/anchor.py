@@ -15,6 +15,7 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.payload import rfc3339
 from chalicelib.services import lanes, pause, record
 from chalicelib.services.draft import Draft
+from chalicelib.services.erase import forget_clicks
 from chalicelib.services.turn import Turn, in_turn
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ MAX_CLICKS = 2_000
 def anchor(box: Box) -> int:
     """Anchor the clicks that wait once the oldest has waited for the config's period. Returns how many; 0 when another process holds the
     key or the signer is paused."""
+    forget_clicks(box)
     lane = next(iter(lanes.lanes(box)), None) if _due(box) else None
     return 0 if lane is None else in_turn(lane, partial(_anchor, lane), 0)
 
