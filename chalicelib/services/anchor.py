@@ -5,7 +5,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from chalicelib.adapters.contract import encode_anchor
+from chalicelib.adapters.contract import decode_error, encode_anchor
 from chalicelib.adapters.network import Reverted, RpcError
 from chalicelib.bootstrap import Box
 from chalicelib.domain import merkle
@@ -45,7 +45,8 @@ def _anchor(box: Box, turn: Turn) -> int:
     if not clicks or pause.paused(box):
         return 0
     try:
-        record.carry(box, turn.holder, *_drafted(box, clicks))
+        clicks, drafted = _acceptable(box, clicks)
+        record.carry(box, turn.holder, *drafted)
     except Reverted as refusal:
         if not pause.for_refusal(box, refusal):
             log.error("the contract refuses an anchor of %d clicks: %s", len(clicks), refusal)
@@ -55,6 +56,18 @@ def _anchor(box: Box, turn: Turn) -> int:
             box.network.ask_another_first()
         return 0
     return len(clicks)
+
+
+def _acceptable(box: Box, clicks: list[Click]) -> tuple[list[Click], tuple[Draft, int]]:
+    """All of them; or all but the newest where just these are anchored already, as when the table came back from a backup. They are then
+    anchored once more, in other company, and keep no later ones from it."""
+    try:
+        return clicks, _drafted(box, clicks)
+    except Reverted as refusal:
+        named = decode_error(refusal.data)
+        if named is None or named.name != "AlreadyAnchored" or len(clicks) == 1:
+            raise
+        return clicks[:-1], _drafted(box, clicks[:-1])
 
 
 def _drafted(box: Box, clicks: list[Click]) -> tuple[Draft, int]:
