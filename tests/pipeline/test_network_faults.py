@@ -142,6 +142,22 @@ def test_a_node_without_receipts_for_a_while_makes_nothing_lost(ground: Ground) 
     assert ground.nonces_spent() == 1
 
 
+def test_a_node_that_lags_does_not_make_lost_what_is_final(ground: Ground) -> None:
+    """Behind one URL: whoever counts the nonces is at the head, whoever is asked for receipts and for the contract's state is not."""
+    ground.sell(3)
+    ground.turn()
+    ground.mine(4)
+    ground.proxy.fault("null", "eth_getTransactionReceipt", times=10_000)
+    ground.proxy.fault("behind", "eth_call", times=10_000)
+    for _ in range(4):
+        confirm(ground.box)
+        ground.box.offset += 40_000
+    ground.proxy.heal()
+    ground.sell(1)
+    ground.settle()
+    ground.assert_recorded_once()
+
+
 def test_a_nonce_spent_from_outside_sends_its_batch_again_under_another(ground: Ground) -> None:
     ground.sell(4)
     ground.proxy.fault("unanswered", times=1)
