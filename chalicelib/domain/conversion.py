@@ -260,10 +260,12 @@ def _remembering(held: Conversion, report: Report, now: int, event: str, detail:
 
 def _superseded_by(held: Conversion, report: Report, attribution: Attribution, now: int) -> Conversion:
     """A verified report over a lesser one: its amount holds unless the merchant corrected the one before, and its attribution where its
-    click or voucher earns one. What the network said of the lesser one does not count for it."""
+    click or voucher earns one - no click made after the order does: its receipt would not hold. What the network said of the lesser one
+    does not count for it."""
     stays = _is_corrected(held)
     priced = held if stays else _with_amount_of(held, report)
-    names_publisher = attribution.publisher_id is not None
+    came_before = attribution.clicked_at is None or attribution.clicked_at <= held.created_at
+    names_publisher = attribution.publisher_id is not None and came_before
     amended = replace(
         priced,
         source=report.source,
@@ -284,6 +286,8 @@ def _superseded_by(held: Conversion, report: Report, attribution: Attribution, n
     if amended.attribution.publisher_id != held.attribution.publisher_id:
         details.append(f"attribution moved from {held.attribution.publisher_id} to {amended.attribution.publisher_id}")
     event = "amended" if details else "verified"
+    if not came_before:
+        details.append("its click came after the order")
     if stays and held.amount != report.amount:
         details.append("amount stays as corrected")
     return _remembering(amended, report, now, event, "; ".join(details))

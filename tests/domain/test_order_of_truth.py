@@ -7,7 +7,7 @@ from chalicelib.domain.attribution import Attribution
 from chalicelib.domain.conversion import MAX_FLAGS, Conversion, conversion_id, merge, open_conversion, repriced
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.report import Line, Report, Source, normalise
-from tests.domain.orders import LAST_CLICK, NOW, body, conversion, demo_config, report
+from tests.domain.orders import DAY, LAST_CLICK, NOW, body, conversion, demo_config, report
 
 NOBODY = Attribution(rule="none", reason="no_click")
 OTHER = Attribution(rule="last_click", publisher_id="p2", agreement_id="a2", click_id="c2", clicked_at=NOW)
@@ -53,6 +53,16 @@ def test_a_conflict_with_another_click_is_flagged_and_changes_nothing_else() -> 
     assert merged.history[-1].event == "flagged" and "c2" in merged.history[-1].detail
     again, _ = merge(merged, report(values=["1.00"], click_id="c2"), OTHER, NOW, locked=False)
     assert again is merged, "one line a click"
+
+
+def test_a_click_made_after_the_order_earns_nothing_whoever_names_it() -> None:
+    later = replace(OTHER, clicked_at=NOW + 1)
+    merged, outcome = merge(conversion(), report("server", click_id="c2"), later, NOW + DAY, locked=False)
+    assert outcome == "amended" and merged.attribution == LAST_CLICK
+    assert (merged.verified, merged.history[-1].event) == (True, "verified")
+    assert "came after the order" in merged.history[-1].detail
+    nobodys = replace(conversion(), attribution=NOBODY)
+    assert merge(nobodys, report("server", click_id="c2"), later, NOW + DAY, locked=False)[0].attribution == NOBODY
 
 
 def test_no_browser_gives_a_click_to_an_order_that_the_server_reported_without_one() -> None:

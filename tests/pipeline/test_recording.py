@@ -125,12 +125,13 @@ def test_an_order_on_its_way_to_another_publisher_keeps_the_dates_of_the_agreeme
     ground: Ground,
 ) -> None:
     """The other's are shorter and would lie in the past: the order read as final, and a rejection was refused."""
+    ground.agreements[1] = ground.agree(1, validation_days=5, lock_days=10)
+    of_the_other = ground.click(1)
     reported = Body(action="sale", values=["100.00"], order_id="X-1", click_id=ground.clicks[0])
     sale = track.conversion(ground.box, reported, "tag").conversion.conversion_id
     ground.settle()
-    ground.agreements[1] = ground.agree(1, validation_days=5, lock_days=10)
     ground.pass_time(12 * DAY_MS)
-    moved = track.conversion(ground.box, replace(reported, click_id=ground.click(1)), "server").conversion
+    moved = track.conversion(ground.box, replace(reported, click_id=of_the_other), "server").conversion
     assert standing(ground.box, moved).status == "open"
     correct(ground.box, sale, Correction(status="rejected", reason="fraud"), "server")
     ground.settle()

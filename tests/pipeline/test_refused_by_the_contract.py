@@ -242,11 +242,11 @@ def test_a_revert_without_a_reason_is_given_the_one_that_the_contract_s_views_kn
 
 def superseded_for_a_closed_agreement(ground: Ground) -> str:
     """A browser's sale is recorded for p0; the server names a click of p1, whose agreement is over on the chain by then."""
+    ground.agreements[1] = ground.agree(1, window_days=1)
+    ground.clicks[1] = ground.click(1)
     reported = Body(action="sale", values=["100.00"], order_id="X-1", click_id=ground.clicks[0])
     sale = track.conversion(ground.box, reported, "tag").conversion.conversion_id
     ground.settle()
-    ground.agreements[1] = ground.agree(1, window_days=1)
-    ground.clicks[1] = ground.click(1)
     ground.end(1, after_days=5)
     received = track.conversion(ground.box, replace(reported, click_id=ground.clicks[1]), "server")
     assert received.conversion.conversion_id == sale
