@@ -107,9 +107,9 @@ def test_a_browsers_order_with_an_unknown_click_is_kept_unattributed_and_counted
 
 
 def test_a_server_verifies_what_the_browser_said_and_moves_it_to_the_click_it_names(desk: Desk) -> None:
-    order_id = desk.order_id()
+    order_id, click_id = desk.order_id(), desk.click()
     browser = desk.beacon(order_id, "50.00")
-    server = desk.sell(order_id, "60.00", clickId=desk.click())
+    server = desk.sell(order_id, "60.00", clickId=click_id)
     assert (browser.json["attributed"], server.json["attributed"]) == (False, True)
     assert (server.status, server.json["amount"], server.json["verified"]) == (202, "60.00", True)
     assert server.json["history"][-1]["event"] == "amended"
