@@ -23,6 +23,7 @@ from ops.receipt_life import AsRecorded, State, states_of
 from ops.versions import in_force_about, versions_of
 
 CLOCKS_MAY_DIFFER = 900  # seconds between a box's clock and the chain's
+CLICK_MAY_BE_LATE = 900  # seconds after the order's first report: docs/decisions/0037
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Receipt:
             self._check_version(created, "made", is_click=False)
             return f"made on {moment(created)}, no click"
         at = parse_time(clicked)
-        if at > created:
+        if at > created + CLICK_MAY_BE_LATE:
             raise Mismatch(f"clicked on {moment(at)}, after the conversion of {moment(created)}")
         if created > at + self.terms.window_days * DAY:
             raise Mismatch(f"clicked on {moment(at)}, more than {self.terms.window_days} days before the conversion")

@@ -96,7 +96,7 @@ class Network:
 
     def request(self, method: str, *params: Any, read: Callable[[Any], T], passing_refusals: bool = False) -> T:
         """What `read` makes of the result of one call. Raises RpcError when a node says no - with `passing_refusals` the next is asked
-        instead -, NoAnswer when none can be understood."""
+        instead, unless it was the contract that said no -, NoAnswer when none can be understood."""
         failures = []
         for provider in list(self._providers):
             try:
@@ -106,8 +106,11 @@ class Network:
             except (requests.RequestException, Misunderstood, ValueError, TypeError, KeyError, AttributeError) as fault:
                 failures.append(type(fault).__name__)
                 continue
-            if error and (passing_refusals or _is_overload(error)):
-                failures.append("refused" if passing_refusals else "overloaded")
+            if error and _is_overload(error):
+                failures.append("overloaded")
+                continue
+            if error and passing_refusals and not _is_revert(error):
+                failures.append("refused")
                 continue
             self._prefer(provider)
             if error:
@@ -123,9 +126,9 @@ class Network:
         return _once_more(provider, method, params)
 
     def _prefer(self, provider: HTTPProvider) -> None:
+        """A new list each time: keys that work side by side share this one, and whoever reads it meanwhile is to find every URL."""
         if self._providers[0] is not provider:
-            self._providers.remove(provider)
-            self._providers.insert(0, provider)
+            self._providers = [provider, *(other for other in self._providers if other is not provider)]
 
     @property
     def size(self) -> int:
@@ -134,14 +137,15 @@ class Network:
 
     def ask_another_first(self) -> None:
         """The one that answered last is found not to know what it should: from now on it is asked last."""
-        self._providers[:] = [*self._providers[1:], self._providers[0]]
+        first, *others = self._providers
+        self._providers = [*others, first]
 
     def block(self, which: int | Literal["latest", "finalized"]) -> Block | None:
-        """None where the network has no such block (or no `finalized` tag)."""
+        """None where the network has no such block (or no `finalized` tag). Every node has a latest one: one that refuses it - its key is
+        over, say - is passed over."""
+        name = hex(which) if isinstance(which, int) else which
         try:
-            return self.request(
-                "eth_getBlockByNumber", hex(which) if isinstance(which, int) else which, False, read=_block
-            )
+            return self.request("eth_getBlockByNumber", name, False, read=_block, passing_refusals=which == "latest")
         except RpcError:
             return None
 
@@ -151,7 +155,10 @@ class Network:
         return self.request("eth_getBlockByNumber", "finalized", False, read=_present_block, passing_refusals=True)
 
     def nonce(self, address: str, at: int | Literal["latest", "pending"] = "latest") -> int:
-        return self.request("eth_getTransactionCount", address, hex(at) if isinstance(at, int) else at, read=_number)
+        """Raises RpcError where a node keeps no state as old as `at`."""
+        is_old = isinstance(at, int)
+        name = hex(at) if isinstance(at, int) else at
+        return self.request("eth_getTransactionCount", address, name, read=_number, passing_refusals=not is_old)
 
     def nonce_spent_for_good(self, address: str, final: int) -> int | None:
         """How many nonces are spent in blocks up to `final`; None where the node keeps no state as old as that."""
@@ -162,7 +169,7 @@ class Network:
 
     def balance(self, address: str) -> int:
         """In wei."""
-        return self.request("eth_getBalance", address, "latest", read=_number)
+        return self.request("eth_getBalance", address, "latest", read=_number, passing_refusals=True)
 
     def priority_fee(self) -> int:
         """Wei per gas that gets a transaction in now; 1 gwei where the node does not say."""
@@ -172,14 +179,11 @@ class Network:
             return 10**9
 
     def receipt(self, transaction_hash: str) -> Receipt | None:
-        """Raises NoAnswer, too, where a node says no: that it is indexing still does not mean that there is none."""
-        try:
-            return self.request("eth_getTransactionReceipt", transaction_hash, read=_receipt)
-        except RpcError as error:
-            raise NoAnswer(f"eth_getTransactionReceipt: {error}") from None
+        """Raises NoAnswer, too, where nodes say no: that they are indexing still does not mean that there is none."""
+        return self.request("eth_getTransactionReceipt", transaction_hash, read=_receipt, passing_refusals=True)
 
     def transaction(self, transaction_hash: str) -> Sent | None:
-        return self.request("eth_getTransactionByHash", transaction_hash, read=_sent)
+        return self.request("eth_getTransactionByHash", transaction_hash, read=_sent, passing_refusals=True)
 
     def logs(
         self, contract: str, topics: Sequence[str], since_block: int, to_block: int
@@ -188,14 +192,16 @@ class Network:
         for start in range(since_block, to_block + 1, LOG_BLOCKS):
             end = min(to_block, start + LOG_BLOCKS - 1)
             asked = {"address": contract, "topics": list(topics), "fromBlock": hex(start), "toBlock": hex(end)}
-            yield end, self.request("eth_getLogs", asked, read=list)
+            yield end, self.request("eth_getLogs", asked, read=list, passing_refusals=True)
 
     def call(self, to: str, data: bytes, sender: str | None = None, at: int | Literal["latest"] = "latest") -> bytes:
         """A view, or a dry run of a call, on the state of a block. Raises Reverted with the contract's own error."""
         message = {"to": to, "data": "0x" + data.hex(), **({"from": sender} if sender else {})}
         try:
             block = hex(at) if isinstance(at, int) else at
-            return self.request("eth_call", message, block, read=lambda result: bytes.fromhex(result[2:]))
+            return self.request(
+                "eth_call", message, block, read=lambda result: bytes.fromhex(result[2:]), passing_refusals=True
+            )
         except RpcError as error:
             raise _as_reverted(error) from None
 
@@ -213,7 +219,10 @@ class Network:
         except NoAnswer:
             return "unknown"
         except RpcError as error:
-            return _outcome(error.message.lower())
+            outcome = _outcome(error.message.lower())
+            if outcome == "refused":
+                self.ask_another_first()  # it may be this node alone, which takes no transactions
+            return outcome
         return "accepted"
 
 
@@ -287,6 +296,10 @@ def _outcome(message: str) -> Outcome:
     if "insufficient funds" in message or "insufficient balance" in message:
         return "out_of_funds"
     return "refused"
+
+
+def _is_revert(error: dict[str, Any]) -> bool:
+    return isinstance(_as_reverted(RpcError(error)), Reverted)
 
 
 def _as_reverted(error: RpcError) -> Exception:

@@ -10,7 +10,11 @@ from chalicelib.domain.report import Report
 
 Reason = Literal["no_click", "unknown_click", "outside_window", "unknown_voucher"]
 """Why an order has no publisher: no click or voucher came with it; the box holds no such click, or its agreement was not active; the
-click is older than the agreement's window, or younger than the order; the voucher is no publisher's with an active agreement."""
+click is older than the agreement's window, or clearly younger than the order; the voucher is no publisher's with an active agreement."""
+
+LATE_CLICK_MS = 900_000
+"""A click may reach the box this long after the first word of its order: a direct link's is asked for by the page, and asked for again
+where it got no answer, while the merchant's server reports at once. `times` of `box verify` allows the same."""
 
 
 class Voucher(Struct, rename="camel", frozen=True):
@@ -66,7 +70,7 @@ def _by_click(report: Report, click: Click | None, ordered_at: int) -> Attributi
         return Attribution(rule="none", reason="no_click")
     if click is None:
         return Attribution(rule="none", reason="unknown_click")
-    if not click.clicked_at <= ordered_at <= click.attributable_until:
+    if not click.clicked_at - LATE_CLICK_MS <= ordered_at <= click.attributable_until:
         return Attribution(rule="none", reason="outside_window", click_id=click.click_id)
     return Attribution(
         rule="last_click",

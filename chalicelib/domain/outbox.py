@@ -29,7 +29,12 @@ def next_operation(conversion: Conversion, *, hold_unverified: bool) -> Operatio
 
 
 def belongs_on_network(conversion: Conversion) -> bool:
-    return conversion.attributed and not conversion.is_test
+    return conversion.attributed and not conversion.is_test and not is_forgotten(conversion)
+
+
+def is_forgotten(conversion: Conversion) -> bool:
+    """Erased before the network held it: without its salts there is nothing to commit to."""
+    return conversion.erased_at is not None and not conversion.entries
 
 
 def is_of_another_agreement(conversion: Conversion) -> bool:

@@ -93,6 +93,9 @@ class Transaction(Struct, rename="camel", omit_defaults=True, frozen=True, kw_on
     mined: Mined | None = None
     claimed: bool = False
     """Every member's item names this transaction; until then a restart finishes the claims before anything else."""
+    abandoned: bool = False
+    """It was never signed and nobody is to sign it any more: what it carries is given back. Stored before that is, so that a process which
+    wakes up late and would sign it finds it changed."""
     spent_since: int | None = None
     """Milliseconds: since when its nonce is seen spent while no receipt of ours is. Usually a node that lags."""
     at_cap_since: int | None = None

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chalicelib.adapters.contract import RecordedBytes, find_batch
 from chalicelib.adapters.contract_abi import topic
 from chalicelib.adapters.contract_events import Recorded, decode_logs
-from chalicelib.adapters.network import NoAnswer, Reverted, RpcError, Sent
+from chalicelib.adapters.network import NoAnswer, Reverted, Sent
 from chalicelib.adapters.stores.item import Exists
 from chalicelib.bootstrap import Box
 from chalicelib.domain.batch import BadBatch
@@ -94,7 +94,7 @@ def _recorded_until(box: Box, at: int | Literal["latest"] = "latest") -> int:
     """The newest sequence that the contract has given. Raises NoAnswer where nothing there answers as the contract does."""
     try:
         return box.views_at(at).counts(box.config.merchant.account)[0]
-    except (DecodingError, Reverted, RpcError) as fault:
+    except (DecodingError, Reverted) as fault:
         raise NoAnswer(f"the contract does not say what it holds: {fault}"[:200]) from None
 
 

@@ -5,7 +5,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from chalicelib.adapters.contract import encode_anchor
+from chalicelib.adapters.contract import decode_error, encode_anchor
 from chalicelib.adapters.network import Reverted, RpcError
 from chalicelib.bootstrap import Box
 from chalicelib.domain import merkle
@@ -15,6 +15,7 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.payload import rfc3339
 from chalicelib.services import lanes, pause, record
 from chalicelib.services.draft import Draft
+from chalicelib.services.erase import forget_clicks
 from chalicelib.services.turn import Turn, in_turn
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ MAX_CLICKS = 2_000
 def anchor(box: Box) -> int:
     """Anchor the clicks that wait once the oldest has waited for the config's period. Returns how many; 0 when another process holds the
     key or the signer is paused."""
+    forget_clicks(box)
     lane = next(iter(lanes.lanes(box)), None) if _due(box) else None
     return 0 if lane is None else in_turn(lane, partial(_anchor, lane), 0)
 
@@ -43,15 +45,29 @@ def _anchor(box: Box, turn: Turn) -> int:
     if not clicks or pause.paused(box):
         return 0
     try:
-        record.carry(box, turn.holder, *_drafted(box, clicks))
+        clicks, drafted = _acceptable(box, clicks)
+        record.carry(box, turn.holder, *drafted)
     except Reverted as refusal:
         if not pause.for_refusal(box, refusal):
             log.error("the contract refuses an anchor of %d clicks: %s", len(clicks), refusal)
         return 0
     except RpcError as error:
-        pause.for_error(box, error)
+        if not pause.for_error(box, error):
+            box.network.ask_another_first()
         return 0
     return len(clicks)
+
+
+def _acceptable(box: Box, clicks: list[Click]) -> tuple[list[Click], tuple[Draft, int]]:
+    """All of them; or all but the newest where just these are anchored already, as when the table came back from a backup. They are then
+    anchored once more, in other company, and keep no later ones from it."""
+    try:
+        return clicks, _drafted(box, clicks)
+    except Reverted as refusal:
+        named = decode_error(refusal.data)
+        if named is None or named.name != "AlreadyAnchored" or len(clicks) == 1:
+            raise
+        return clicks[:-1], _drafted(box, clicks[:-1])
 
 
 def _drafted(box: Box, clicks: list[Click]) -> tuple[Draft, int]:

@@ -7,9 +7,12 @@ from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.outbox import Operation, last_transaction, next_operation
+from chalicelib.services import lifecycle
 from chalicelib.services.draft import Draft
 from chalicelib.services.refusal import NotNow, acceptable
 
+HURRIED_MS = 2 * lifecycle.DECISION_MARGIN_MS
+"""A change whose lock is as near as this waits for no batch: it was answered, and after the lock the network refuses it."""
 ORDER: tuple[Operation, ...] = ("record", "supersede", "amend", "decide")
 
 
@@ -28,6 +31,7 @@ class Waiting:
         self.is_cut_short = len(found) >= batches * self._size
         """Whether there may be more than this look reached."""
         settled = _settled(box, [conversion for _, conversion in found if conversion.entries])
+        self._hurried = self._locked_soon([c for _, c in found if c.conversion_id in settled])
         for since, conversion in found:
             operation = next_operation(conversion, hold_unverified=box.config.tracking.hold_unverified)
             if operation is None:
@@ -70,7 +74,22 @@ class Waiting:
 
     def _is_due(self, operation: Operation) -> bool:
         queue = self._queues[operation]
-        return bool(queue) and (len(queue) >= self._size or self._box.now() - self._since(queue) >= self._patience)
+        if not queue:
+            return False
+        waited = self._box.now() - self._since(queue)
+        return (
+            len(queue) >= self._size
+            or waited >= self._patience
+            or any(c.conversion_id in self._hurried for _, c in queue)
+        )
+
+    def _locked_soon(self, changed: Sequence[Conversion]) -> set[str]:
+        """Those that must not wait for a batch; not looked for where no batch takes as long as there is time."""
+        if self._patience <= lifecycle.DECISION_MARGIN_MS // 2:
+            return set()
+        near = self._box.now() + HURRIED_MS
+        locks = {name: where.lock_at for name, where in lifecycle.standings(self._box, changed).items()}
+        return {name for name, lock_at in locks.items() if lock_at is not None and lock_at <= near}
 
     @staticmethod
     def _since(queue: list[tuple[int, Conversion]]) -> int:

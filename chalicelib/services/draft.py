@@ -127,7 +127,7 @@ def _amend(box: Box, conversions: Sequence[Conversion]) -> Draft:
         entry = conversion.entries[-1]
         if entry.batch != first.batch or len(amendments) + len(entry.lines) > MAX_AMENDMENTS:
             continue
-        _check_currency(conversion, entry.payload["currency"])
+        _check_currency(conversion, entry.payload.get("currency", conversion.currency))
         lines = in_groups_of(entry.groups, conversion.lines)
         verifies = conversion.verified and not entry.verified
         amendments += _amendments(entry, lines, verifies)

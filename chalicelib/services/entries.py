@@ -50,8 +50,8 @@ def valued_as(held: Conversion, entry: Entry) -> Conversion:
     """The conversion with the amount, and what was decided of it, that the entry has. Of an erased one no payload is left."""
     return replace(
         held,
-        currency=entry.payload.get("currency", held.currency),
         amount=sum(line.amount for line in entry.lines),
+        currency=entry.payload.get("currency", held.currency),
         lines=entry.lines,
         verified=entry.verified,
         decision=entry.decision,

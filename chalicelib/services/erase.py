@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from chalicelib.adapters.stores.item import Stale
 from chalicelib.bootstrap import Box
 from chalicelib.domain.agreement import ACTIONS
+from chalicelib.domain.click import Click
 from chalicelib.domain.conversion import Conversion, id_of_order
 from chalicelib.domain.erasure import click_without_person, without_person
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
 from chalicelib.domain.outbox import last_transaction, next_operation
 
 MAX_RACES = 50
+TO_FORGET = "clicks-to-forget"
+"""Ids of clicks whose order is erased and whose own turn comes once their anchor is final."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ def _erase(box: Box, conversions: list[Conversion]) -> Erased:
     for held in conversions:
         _check_settled(box, held)
     clicks = {held.attribution.click_id for held in conversions if held.attribution.click_id}
+    # Noted first: once the conversion has forgotten its click, nothing else leads to it.
+    later = [click_id for click_id in clicks if _is_to_be_forgotten(box, click_id)]
+    _note(box, later)
     erased = [_erase_one(box, held.conversion_id) for held in conversions]
     return Erased(erased, sum(_erase_click(box, click_id) for click_id in clicks))
 
@@ -67,12 +73,45 @@ def _erase_one(box: Box, conversion_id: str) -> str:
     raise Unavailable("try_again", "Too many writers at this conversion at once; send it again.")
 
 
-def _erase_click(box: Box, click_id: str) -> bool:
-    """A click whose anchor is not final keeps its salt until it is; the table forgets it in its time all the same."""
+def forget_clicks(box: Box) -> None:
+    """Those that had to keep their salts when their order was erased, as far as their anchors are final by now."""
+    noted = box.state.read(TO_FORGET, list[str])
+    if not noted:
+        return
+    found = box.clicks.with_anchors(noted)
+    for click, where in found.values():
+        _erase_if_final(box, click, where)
+    left = [click_id for click_id, (click, where) in found.items() if click.salt and not _is_final(box, where)]
+    box.state.swap(TO_FORGET, noted, left)  # where another was noted meanwhile, the next time
+
+
+def _is_to_be_forgotten(box: Box, click_id: str) -> bool:
     click = box.clicks.get(click_id)
-    where = box.clicks.anchor_of(click_id) if click else None
-    anchor = box.transactions.get(where[0], where[1]) if where else None
-    if click is None or not click.salt or anchor is None or anchor.state != "confirmed":
+    return click is not None and bool(click.salt)
+
+
+def _note(box: Box, click_ids: list[str]) -> None:
+    for _ in range(MAX_RACES):
+        noted = box.state.read(TO_FORGET, list[str])
+        new = [click_id for click_id in click_ids if click_id not in (noted or [])]
+        if not new or box.state.swap(TO_FORGET, noted, [*(noted or []), *new]):
+            return
+    raise Unavailable("try_again", "Too many erasures at once; send it again.")
+
+
+def _erase_click(box: Box, click_id: str) -> bool:
+    click = box.clicks.get(click_id)
+    return click is not None and _erase_if_final(box, click, box.clicks.anchor_of(click_id))
+
+
+def _erase_if_final(box: Box, click: Click, where: tuple[str, int, int] | None) -> bool:
+    """A click whose anchor is not final keeps its salt until it is."""
+    if not click.salt or not _is_final(box, where):
         return False
     box.clicks.erase(click_without_person(click))
     return True
+
+
+def _is_final(box: Box, where: tuple[str, int, int] | None) -> bool:
+    anchor = box.transactions.get(where[0], where[1]) if where else None
+    return anchor is not None and anchor.state == "confirmed"

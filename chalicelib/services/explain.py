@@ -2,7 +2,7 @@
 
 from eth_abi.exceptions import DecodingError
 
-from chalicelib.adapters.network import Reverted, RpcError
+from chalicelib.adapters.network import Reverted
 from chalicelib.bootstrap import Box
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.outbox import Operation
@@ -12,7 +12,7 @@ def explained(box: Box, operation: Operation, conversion: Conversion) -> str | N
     """The name of the contract's error that its views speak for, None where they see nothing against the operation."""
     try:
         return _against_recording(box, conversion, operation) or _against_changing(box, conversion, operation)
-    except (Reverted, RpcError, DecodingError):
+    except (Reverted, DecodingError):
         return None
 
 

@@ -103,6 +103,8 @@ def follow(box: Box, view: View | None = None) -> int:
 
 def _followed(view: View, transaction: Transaction, is_lowest: bool) -> Transaction:
     box = view.box
+    if transaction.abandoned:
+        return _abandoned(box, transaction)
     if transaction.mined is not None:
         holds = view.holds(transaction.mined)
         if holds:
@@ -114,14 +116,16 @@ def _followed(view: View, transaction: Transaction, is_lowest: bool) -> Transact
         return _with_receipt(view, transaction, receipt)
     if transaction.mined is not None:
         transaction = box.transactions.update(moved(transaction, "sent", box.now(), "reorganised: sent again"))
-        return transaction if view.paused else send.again(box, transaction)
+        return send.again(box, transaction)
     if view.spent > transaction.nonce:
         return _spent(view, transaction)
     if transaction.spent_since is not None:
         transaction = box.transactions.update(replace(transaction, spent_since=None))
     if view.signer != box.signer.address:
-        return _pushed_unsigned(box, transaction)
-    return transaction if view.paused else _pushed(view, transaction, is_lowest)
+        return _pushed_unsigned(box, transaction, "its key was replaced before it was signed")
+    if view.paused:
+        return _pushed_while_paused(box, transaction)
+    return _pushed(view, transaction, is_lowest)
 
 
 def _receipt(box: Box, transaction: Transaction) -> Receipt | None:
@@ -204,11 +208,23 @@ def _is_stuck(box: Box, transaction: Transaction) -> bool:
     return len(transaction.attempts) >= FILL_AFTER_ATTEMPTS or waited >= FILL_AT_CAP_MS
 
 
-def _pushed_unsigned(box: Box, transaction: Transaction) -> Transaction:
-    """Of a key that the box has no more: what was signed is sent again as it is; what was not never can be, and goes with the new key."""
+def _pushed_while_paused(box: Box, transaction: Transaction) -> Transaction:
+    """Funds that do not come yet are waited for. A revoked key may be so for good: the network has to refuse what it sent, for only
+    then may another key take it over."""
+    if pause.cause(box) == "key_revoked":
+        return _pushed_unsigned(box, transaction, "its key was revoked before it was signed")
+    return send.again(box, transaction) if transaction.attempts else transaction
+
+
+def _pushed_unsigned(box: Box, transaction: Transaction, why: str) -> Transaction:
+    """Of a key that signs no more: what was signed is sent again as it is; what was not never is, and goes with another key."""
     if transaction.attempts:
         return send.again(box, transaction)
-    return _given_back(box, transaction, "replaced", "its key was replaced before it was signed")
+    return _abandoned(box, box.transactions.update(replace(transaction, abandoned=True)), why)
+
+
+def _abandoned(box: Box, transaction: Transaction, why: str = "its key was gone before it was signed") -> Transaction:
+    return _given_back(box, transaction, "replaced", why)
 
 
 def mined_in(view: View, receipt: Receipt) -> Mined | None:

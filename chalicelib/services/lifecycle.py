@@ -91,13 +91,14 @@ def _standing(
     earned = 0
     if agreement is not None:
         earned = commission_of(conversion, agreement.terms)
-    if agreement is None or entry is None or mined is None:
+    recorded = agreements.get(entry.agreement_id) if entry else None  # where it is about to move, another than its own
+    if recorded is None or entry is None or mined is None:
         return Standing(
             conversion.decision, _network(box, conversion, transaction), earned, None, None, None, transaction
         )
-    due, lock = deadlines(mined.block_time, agreement.terms.validation_days, agreement.terms.lock_days)
+    due, lock = deadlines(mined.block_time, recorded.terms.validation_days, recorded.terms.lock_days)
     now = box.now() // 1000
-    status = effective_status(conversion.decision, conversion.verified, agreement.terms.silence, due, lock, now)
+    status = effective_status(conversion.decision, conversion.verified, recorded.terms.silence, due, lock, now)
     sequence = None if mined.first_sequence is None else mined.first_sequence + entry.index
     return Standing(
         status, _network(box, conversion, transaction), earned, due * 1000, lock * 1000, sequence, transaction

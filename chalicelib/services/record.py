@@ -112,7 +112,7 @@ def ready(box: Box) -> tuple[int, int]:
     sent = 0
     for transaction in begun:
         finished = claim.finish(box, transaction)
-        if not finished.attempts and not pause.paused(box):
+        if not finished.attempts and not finished.abandoned and not pause.paused(box):
             send.first(box, finished)
             sent += 1
     _align_nonce(box, begun)

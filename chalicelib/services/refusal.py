@@ -104,9 +104,12 @@ def _estimate(box: Box, operation: Operation, work: Draft) -> int | Refusal | No
         is_known_better = named is not None and named.name == DOES_NOT_KNOW
         return Refusal(named, refusal.message, counts=not is_known_better and not _is_behind(box))
     except RpcError as error:
-        if pause.for_error(box, error) or len(work.conversion_ids) == 1 or not _is_too_much(error):
+        if pause.for_error(box, error):
             raise NotNow(error.message) from None
-        return None
+        if len(work.conversion_ids) > 1 and _is_too_much(error):
+            return None
+        box.network.ask_another_first()
+        raise NotNow(error.message) from None
     return estimate * GAS_MARGIN // 100
 
 

@@ -10,7 +10,7 @@ from chalicelib.domain.conversion import Conversion, Decision, happened, reprice
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable, Unprocessable
 from chalicelib.domain.money import check_amount, format_amount, parse_amount, parse_named
 from chalicelib.domain.network_changes import REASONS, VERIFIED_REPORT
-from chalicelib.domain.outbox import next_operation
+from chalicelib.domain.outbox import is_forgotten, next_operation
 from chalicelib.domain.report import Line
 from chalicelib.services import lifecycle
 
@@ -33,7 +33,8 @@ class Correction:
 def correct(box: Box, conversion_id: str, correction: Correction, by: str) -> tuple[Conversion, bool]:
     """Apply a correction; the same one again changes nothing. Returns the conversion and whether this call changed it.
 
-    Raises NotFound, Unprocessable, and Conflict `locked` after the lock less the decision margin.
+    Raises NotFound, Unprocessable, and Conflict: `locked` after the lock less the decision margin, `erased` for the approval of an order
+    that was forgotten before it was recorded.
     """
     for _ in range(MAX_RACES):
         held = box.conversions.get(conversion_id)
@@ -42,6 +43,11 @@ def correct(box: Box, conversion_id: str, correction: Correction, by: str) -> tu
         corrected = _corrected(held, correction)
         if corrected == held:
             return held, False
+        if corrected.decision == "approved" and is_forgotten(held):
+            raise Conflict(
+                "erased",
+                "This order was erased before it was on the network, and cannot go there any more; it can be rejected.",
+            )
         if lifecycle.is_locked(box, held):
             raise Conflict(
                 "locked",

@@ -155,6 +155,10 @@ def register(merchant: str, file: Path, keystore: Path | None, password_file: Pa
     read, terms, digest = _offer(file)
     if terms.merchant.lower() != box.config.merchant.account.lower():
         raise WrongInput(f"this offer is of {terms.merchant}, not of {merchant}")
+    if terms.currency != box.config.currency:
+        raise WrongInput(
+            f"this offer is in {terms.currency}; {merchant} counts in {box.config.currency} now: write a new one"
+        )
     publisher = box.publishers.get(read["publisherId"])
     if publisher is None or publisher.account.lower() != terms.publisher.lower():
         raise WrongInput(f"{merchant} has no publisher '{read['publisherId']}' with the account {terms.publisher}")

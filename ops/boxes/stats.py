@@ -2,15 +2,18 @@
 
 Statistics are computed when they are asked for, from the `byDay` indexes; the only thing that could be wrong in them is an index
 attribute - after an import from an older version, or a repair by hand. Each is derived from the body here and written where it differs.
+So is the outbox's marker where it is missing: on what was held off the network, once the config holds nothing any more.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 from pynamodb.exceptions import UpdateError
 
+from chalicelib.adapters.stores.conversions import outbox_slot
 from chalicelib.adapters.stores.days import day_slot
 from chalicelib.adapters.stores.item import condition_failed
 from chalicelib.adapters.tables import Clicks, Conversions
@@ -18,6 +21,7 @@ from chalicelib.bootstrap import Box
 from chalicelib.domain.click import Click
 from chalicelib.domain.conversion import Conversion
 from chalicelib.domain.decoding import decode
+from chalicelib.domain.outbox import next_operation
 from ops.boxes.opened import open_box
 from ops.boxes.output import explains_failures, json_option, show
 from ops.boxes.project import Project
@@ -32,7 +36,7 @@ Repair = tuple[list[Any], Any]
 @json_option
 @explains_failures
 def rebuild_stats(merchant: str, dry_run: bool, as_json: bool) -> None:
-    """Put right every index attribute that differs from its conversion or click.
+    """Put right every index attribute that differs from its conversion or click; and let go what an earlier config held off the network.
 
     Example: box rebuild-stats acme --dry-run
     """
@@ -45,7 +49,7 @@ def rebuild(box: Box, *, dry_run: bool) -> tuple[int, int]:
     """(how many were looked at, how many were wrong)."""
     box.bind_tables()
     seen = wrong = 0
-    for repair, rows in ((_of_conversion, Conversions.scan()), (_of_click, Clicks.scan())):
+    for repair, rows in ((partial(_of_conversion, box), Conversions.scan()), (_of_click, Clicks.scan())):
         for row in rows:
             seen += 1
             actions, unchanged = repair(row)
@@ -55,14 +59,17 @@ def rebuild(box: Box, *, dry_run: bool) -> tuple[int, int]:
     return seen, wrong
 
 
-def _of_conversion(item: Any) -> Repair:
+def _of_conversion(box: Box, item: Any) -> Repair:
     held = decode(item.body, Conversion)
     publisher = held.attribution.publisher_id
     right = (day_slot(held.created_at, held.conversion_id), held.created_at, publisher)
-    if (item.day_slot, int(item.created_at), item.publisher_id) == right:
-        return [], None
-    who = Conversions.publisher_id.set(publisher) if publisher else Conversions.publisher_id.remove()
-    actions = [Conversions.day_slot.set(right[0]), Conversions.created_at.set(held.created_at), who]
+    actions: list[Any] = []
+    if (item.day_slot, int(item.created_at), item.publisher_id) != right:
+        who = Conversions.publisher_id.set(publisher) if publisher else Conversions.publisher_id.remove()
+        actions += [Conversions.day_slot.set(right[0]), Conversions.created_at.set(held.created_at), who]
+    wants = next_operation(held, hold_unverified=box.config.tracking.hold_unverified) is not None
+    if wants and item.outbox_slot is None:
+        actions += [Conversions.outbox_slot.set(outbox_slot(held)), Conversions.outbox_since.set(box.now())]
     unchanged_since_read = Conversions.version == item.version
     return actions, unchanged_since_read
 

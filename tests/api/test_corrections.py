@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.domain.errors import Conflict
+from chalicelib.domain.outbox import next_operation
 from chalicelib.domain.report import ServerBody
 from chalicelib.domain.rows import ValidationRow
 from chalicelib.services import batch, present, track, validate
@@ -131,6 +133,23 @@ def test_what_is_on_its_way_is_not_erased_yet(desk: Desk) -> None:
         with pytest.raises(Conflict) as refused:
             erase.erase_conversion(desk.inside, held.conversion_id)
         assert refused.value.code == "in_flight"
+
+
+def test_an_order_erased_while_it_was_held_stays_off_the_network_and_may_be_rejected(desk: Desk) -> None:
+    from chalicelib.domain.report import Body
+    from chalicelib.services import erase
+
+    inside = type(desk.inside)(desk.inside.settings)
+    inside.config = replace(inside.config, tracking=replace(inside.config.tracking, hold_unverified=True))
+    body = Body(action="sale", values=["5.00"], metadata={"orderId": desk.order_id()}, click_id=desk.click())
+    sold = track.conversion(inside, body, "tag").conversion.conversion_id
+    erase.erase_conversion(inside, sold)
+    with pytest.raises(Conflict) as refused:
+        validate.correct(inside, sold, validate.Correction(status="approved"), "test")
+    assert refused.value.code == "erased"
+    rejected, _ = validate.correct(desk.inside, sold, validate.Correction(status="rejected", reason="other"), "test")
+    assert next_operation(rejected, hold_unverified=False) is None
+    assert present.conversions(desk.inside, [rejected])[0]["network"]["state"] == "none"
 
 
 @pytest.mark.parametrize(

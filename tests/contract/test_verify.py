@@ -176,7 +176,7 @@ def test_times_that_cannot_be_are_named(network: Network, merchant: Merchant, ag
     for number, (clicked, created) in enumerate(
         (
             (now - 31 * DAY, now),  # outside the attribution window
-            (now + 60, now),  # clicked after the conversion
+            (now + 960, now),  # clicked well after the conversion
             (now, now + DAY),  # made after its block
         )
     ):

@@ -1,6 +1,6 @@
 """Who earns an order: last click within the window, or a voucher."""
 
-from chalicelib.domain.attribution import Voucher, attribute
+from chalicelib.domain.attribution import LATE_CLICK_MS, Voucher, attribute
 from tests.domain.orders import DAY, NOW, click, report
 
 VOUCHER = Voucher("SPRING", "p2", "agreement-of-p2")
@@ -16,9 +16,13 @@ def test_a_click_a_millisecond_past_its_window_does_not() -> None:
     assert (found.publisher_id, found.reason) == (None, "outside_window")
 
 
-def test_a_click_that_came_after_the_order_does_not() -> None:
-    found = attribute(report(click_id="c1"), click(at=NOW + 1), None, NOW)
+def test_a_click_that_came_well_after_the_order_does_not() -> None:
+    found = attribute(report(click_id="c1"), click(at=NOW + LATE_CLICK_MS + 1), None, NOW)
     assert (found.publisher_id, found.reason) == (None, "outside_window")
+
+
+def test_a_click_that_reached_the_box_a_little_after_its_order_earns() -> None:
+    assert attribute(report(click_id="c1"), click(at=NOW + LATE_CLICK_MS), None, NOW).publisher_id == "p1"
 
 
 def test_an_order_without_a_click_says_so() -> None:

@@ -190,6 +190,26 @@ def test_a_publisher_is_brought_in_with_both_parties_own_keys(local: Local, merc
     assert "clickId" not in ask("GET", link).headers["Location"]
 
 
+def test_an_offer_in_another_currency_than_the_configs_is_not_registered(
+    local: Local, merchant: str, tmp_path: Path
+) -> None:
+    """The network would take the box's amounts for amounts in it."""
+    from chalicelib.domain.agreement import agreement_id, eip712, from_message
+
+    file = tmp_path / "offer.json"
+    account = Account.create().address
+    local.json("publisher", "add", "demo", "in-dollars", "--name", "In Dollars", "--account", account)
+    local.json("agreement", "offer", "demo", "in-dollars", "--out", str(file))
+    offer = json.loads(file.read_text())
+    message, domain = offer["typedData"]["message"], offer["typedData"]["domain"]
+    terms = from_message({**message, "currency": "USD"})
+    offer["typedData"] = eip712(terms, domain["chainId"], domain["verifyingContract"])
+    offer["agreementId"] = f"0x{agreement_id(terms, domain['chainId'], domain['verifyingContract']).hex()}"
+    file.write_text(json.dumps(offer))
+    done = local.run("agreement", "register", "demo", str(file), "--keystore", merchant)
+    assert (done.exit_code, "this offer is in USD; demo counts in EUR" in done.stderr) == (2, True)
+
+
 def in_force(local: Local, merchant: str, publisher_id: str, folder: Path) -> str:
     """A publisher with an agreement on the network; the agreement's id."""
     account = Account.create()

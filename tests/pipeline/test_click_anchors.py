@@ -14,6 +14,7 @@ from chalicelib.domain.click import Click
 from chalicelib.domain.errors import NotFound
 from chalicelib.services import claim
 from chalicelib.services.anchor import anchor, leaf, proof
+from chalicelib.services.erase import TO_FORGET, erase_conversion
 from ops.local import rpc
 from ops.verify_click import CLICK_CHECKS, verify_click
 from tests.rig.ground import DAY_MS, Ground
@@ -107,3 +108,22 @@ def test_a_signer_that_wakes_up_late_claims_no_click_for_an_anchor_that_never_ca
 def test_a_leaf_commits_to_the_sub_id_without_showing_it(ground: Ground) -> None:
     made = click(ground, 1)
     assert leaf(made) != leaf(replace(made, sub_id="another"))
+
+
+def test_a_click_whose_order_is_erased_before_it_is_anchored_is_forgotten_with_its_anchor(ground: Ground) -> None:
+    named = click(ground, 1)
+    ground.clicks = [named.click_id]
+    (sale,) = ground.sell()
+    ground.settle()
+    assert erase_conversion(ground.box, sale).clicks == 0
+    anchor(ground.box)
+    waiting = ground.box.clicks.get(named.click_id)
+    assert waiting is not None and waiting.salt, "its anchor needs it"
+    ground.pass_time(HOUR_MS)
+    anchor(ground.box)
+    ground.settle()
+    anchor(ground.box)
+    forgotten = ground.box.clicks.get(named.click_id)
+    assert forgotten is not None
+    assert (forgotten.sub_id, forgotten.salt, forgotten.private_salt) == (None, "", "")
+    assert ground.box.state.read(TO_FORGET, list[str]) == []

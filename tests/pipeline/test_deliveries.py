@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from chalice.test import Client
 
 from chalicelib import bootstrap
+from chalicelib.adapters.stores import conversions
 from chalicelib.domain.report import Body
 from chalicelib.services import lanes, track
 from chalicelib.services.confirm import confirm
@@ -75,6 +78,23 @@ def test_an_event_that_comes_while_the_key_is_taken_waits_for_its_turn(ground: G
     ground.sell(3)
     threading.Timer(0.5, before.let_go).start()
     assert ground.turn() == 1
+
+
+def test_a_marker_that_the_index_shows_in_two_places_is_sent_once(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that confirms an order puts its marker forward; an index of DynamoDB may show it where it was and where it is."""
+    ground.sell(3)
+    marked = conversions._marked
+
+    def in_both_places(slot: str, limit: int) -> Iterator[tuple[int, str]]:
+        for since, sale in marked(slot, limit):
+            yield since - 1_000, sale
+            yield since, sale
+
+    monkeypatch.setattr(conversions, "_marked", in_both_places)
+    ground.settle()
+    ground.assert_recorded_once()
 
 
 def test_the_same_beacon_again_and_again_in_every_state_adds_nothing(ground: Ground) -> None:

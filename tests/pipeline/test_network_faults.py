@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -140,6 +142,22 @@ def test_a_node_without_receipts_for_a_while_makes_nothing_lost(ground: Ground) 
     assert ground.nonces_spent() == 1
 
 
+def test_a_node_that_lags_does_not_make_lost_what_is_final(ground: Ground) -> None:
+    """Behind one URL: whoever counts the nonces is at the head, whoever is asked for receipts and for the contract's state is not."""
+    ground.sell(3)
+    ground.turn()
+    ground.mine(4)
+    ground.proxy.fault("null", "eth_getTransactionReceipt", times=10_000)
+    ground.proxy.fault("behind", "eth_call", times=10_000)
+    for _ in range(4):
+        confirm(ground.box)
+        ground.box.offset += 40_000
+    ground.proxy.heal()
+    ground.sell(1)
+    ground.settle()
+    ground.assert_recorded_once()
+
+
 def test_a_nonce_spent_from_outside_sends_its_batch_again_under_another(ground: Ground) -> None:
     ground.sell(4)
     ground.proxy.fault("unanswered", times=1)
@@ -257,3 +275,35 @@ def test_a_dead_url_is_passed_over_and_one_of_another_chain_never_believed(groun
     finally:
         dead.stop()
         stranger.stop()
+
+
+@pytest.mark.parametrize("method", ["", "eth_estimateGas", "eth_call", "eth_sendRawTransaction"])
+def test_a_url_that_begins_to_refuse_what_it_is_asked_is_passed_over(ground: Ground, method: str) -> None:
+    """As when its key is over, or its plan lacks a method: an error in each answer, not an HTTP status."""
+    first = Proxy(ground.node_url)
+    try:
+        ground.box.network = Network([first.url, ground.proxy.url], 31337)
+        ground.sell(4)
+        recovered(ground, "both URLs good")
+        first.fault("refused", method, times=10_000, say="Unauthorized: this plan is over")
+        ground.sell(4)
+        recovered(ground, f"first URL refuses {method or 'everything'}")
+    finally:
+        first.stop()
+
+
+def test_keys_that_work_side_by_side_lose_no_url() -> None:
+    network = Network(["http://one.invalid", "http://two.invalid", "http://three.invalid"])
+    providers = list(network._providers)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(network._prefer, providers[number % 3]) for number in range(20_000)]
+            asked += [pool.submit(network.ask_another_first) for _ in range(2_000)]
+            for done in asked:
+                done.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert {id(provider) for provider in network._providers} == {id(provider) for provider in providers}
+    assert network.size == 3

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from chalicelib.adapters.stores.item import Stale
 from chalicelib.domain.transaction import Transaction
+from chalicelib.services import claim, send
 from chalicelib.services.confirm import confirm
 from chalicelib.services.health import health
 from chalicelib.services.network_report import REPORT, Report
@@ -82,6 +87,76 @@ def test_what_an_earlier_key_sent_is_followed_to_its_end_and_what_it_did_not_goe
     assert not ground.box.transactions.open(earlier.address)
     ground.assert_recorded_once()
     assert {c.entries[0].signer for c in ground.conversions()} == {earlier.address, ground.key.address}
+
+
+def test_a_process_that_wakes_up_late_does_not_sign_what_is_given_back_in_that_moment(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the earlier key still, and a batch that it reserved, claimed and did not sign before its lease ended."""
+    ground.sell(3)
+    lane, turn, (work, gas) = ground.cut_and_freeze()
+    assert lane.lanes is not None
+    late = Transaction(signer=lane.signer.address, nonce=0, kind=work.kind, gas=gas)
+    cargo = work.cargo(lane.signer.address, 0)
+    lane.transactions.reserve(late, cargo, turn.holder, lane.lanes)
+    late = claim.finish(lane, late, cargo)
+    ground.replace_key()
+    ground.outlive_lease()
+    give_back = claim.give_back
+
+    def and_then_it_wakes_up(*given: Any) -> None:
+        give_back(*given)
+        with pytest.raises(Stale):
+            send.first(lane, late)
+
+    monkeypatch.setattr(claim, "give_back", and_then_it_wakes_up)
+    confirm(ground.box)
+    monkeypatch.undo()
+    ground.sell(1)
+    ground.settle()
+    ground.assert_recorded_once()
+
+
+def test_what_nobody_signed_is_given_back_to_the_end_where_a_crash_came_in_between(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no other process signs it meanwhile, though it has the key."""
+    ground.sell(3)
+    lane, turn, (work, gas) = ground.cut_and_freeze()
+    assert lane.lanes is not None
+    late = Transaction(signer=lane.signer.address, nonce=0, kind=work.kind, gas=gas)
+    lane.transactions.reserve(late, work.cargo(lane.signer.address, 0), turn.holder, lane.lanes)
+    earlier = ground.key
+    ground.replace_key()
+    ground.outlive_lease()
+
+    def crash(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claim, "give_back", crash)
+    with pytest.raises(KeyboardInterrupt):
+        confirm(ground.box)
+    monkeypatch.undo()
+    ground.outlive_lease()
+    ground.use_keys([earlier])
+    ground.settle()
+    ground.assert_recorded_once()
+    left = ground.box.transactions.get(earlier.address, 0)
+    assert left is not None
+    assert (left.state, all(attempt.noop for attempt in left.attempts)) == ("replaced", True)
+
+
+def test_what_a_revoked_key_sent_is_sent_on_so_that_another_may_take_it_over(grounds: Callable[..., Ground]) -> None:
+    """Nodes dropped it. While it may still come, its sales are in no other transaction; and a rotation waits for it."""
+    ground = grounds(keys=2)
+    ground.sell(8)
+    ground.turn()
+    revoked = ground.keys[0]
+    rpc.call(ground.node_url, "anvil_dropAllTransactions")
+    ground.revoke(revoked)
+    ground.settle()
+    ground.assert_recorded_once()
+    assert {c.entries[0].signer for c in ground.conversions()} == {ground.keys[1].address}
 
 
 def reserve_two(box: Clocked) -> None:

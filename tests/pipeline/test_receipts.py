@@ -124,6 +124,16 @@ def test_a_click_that_came_after_the_order_earns_nothing_of_it_however_late_the_
     assert verify_receipt(shown(ground, mine), ground.node_url)[-1].ok
 
 
+def test_a_click_that_reached_the_box_a_little_after_its_order_earns_and_its_receipt_holds(ground: Ground) -> None:
+    sale = by_browser(ground, "just-before")
+    ground.pass_time(60_000)
+    assert by_server(ground, "just-before", click_id=ground.click(1)) == "p1"
+    ground.settle()
+    proof = shown(ground, sale)
+    assert proof["payload"]["clickedAt"] > proof["payload"]["createdAt"]
+    assert verify_receipt(proof, ground.node_url)[-1].ok
+
+
 def test_a_servers_report_that_comes_after_the_window_still_names_the_click_of_an_order_within_it(
     ground: Ground,
 ) -> None:

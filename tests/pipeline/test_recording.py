@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace as evolve
 
 import pytest
@@ -15,9 +16,12 @@ from chalicelib.services import notify, postbacks, present, report, track
 from chalicelib.services.compare import differences
 from chalicelib.services.confirm import confirm
 from chalicelib.services.health import health
+from chalicelib.services.lifecycle import standing
 from chalicelib.services.postbacks import Wish
 from chalicelib.services.validate import Correction, correct
-from tests.rig.ground import Ground
+from tests.rig.ground import DAY_MS, Ground
+
+HOUR_MS = 3_600_000
 
 
 def test_sales_are_recorded_once_in_batches_and_become_final(ground: Ground) -> None:
@@ -98,6 +102,42 @@ def test_an_approved_sale_is_decided_and_a_verified_report_amends_what_the_brows
     assert kinds == ["record", "amend", "decide"]
     view = ground._views.status(ground.owner.address, bytes.fromhex(entry.batch), 1)
     assert view.decision == "approved"
+
+
+def test_a_decision_whose_lock_is_near_waits_for_no_batch(grounds: Callable[..., Ground]) -> None:
+    """It was answered 200 until an hour before the lock; a batch may take a day, and then the network refuses it."""
+    ground = grounds(batchSeconds=86_400)
+    (sale,) = ground.sell()
+    ground.pass_time(DAY_MS)
+    ground.settle()
+    ground.pass_time(30 * DAY_MS - 5 * HOUR_MS)
+    assert correct(ground.box, sale, Correction(status="rejected", reason="fraud"), "server")[1]
+    assert ground.turn() == 0, "three hours are left to gather others"
+    ground.pass_time(3 * HOUR_MS)
+    assert ground.turn() == 1
+    ground.settle()
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    assert (held.decision, held.entries[0].decision) == ("rejected", "rejected")
+
+
+def test_an_order_on_its_way_to_another_publisher_keeps_the_dates_of_the_agreement_it_is_recorded_under(
+    ground: Ground,
+) -> None:
+    """The other's are shorter and would lie in the past: the order read as final, and a rejection was refused."""
+    ground.agreements[1] = ground.agree(1, validation_days=5, lock_days=10)
+    of_the_other = ground.click(1)
+    reported = Body(action="sale", values=["100.00"], order_id="X-1", click_id=ground.clicks[0])
+    sale = track.conversion(ground.box, reported, "tag").conversion.conversion_id
+    ground.settle()
+    ground.pass_time(12 * DAY_MS)
+    moved = track.conversion(ground.box, replace(reported, click_id=of_the_other), "server").conversion
+    assert standing(ground.box, moved).status == "open"
+    correct(ground.box, sale, Correction(status="rejected", reason="fraud"), "server")
+    ground.settle()
+    held = ground.box.conversions.get(sale)
+    assert held is not None
+    assert [(e.publisher_id, e.decision) for e in held.entries] == [("p0", "rejected"), ("p1", "rejected")]
 
 
 def test_a_verified_report_for_another_publisher_supersedes_in_one_step(ground: Ground) -> None:

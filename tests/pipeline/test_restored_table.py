@@ -11,7 +11,7 @@ import pytest
 from chalicelib.adapters.stores.transactions import TransactionStore
 from chalicelib.domain.transaction import Cargo
 from chalicelib.services import reclaim
-from chalicelib.services.anchor import anchor
+from chalicelib.services.anchor import anchor, proof
 from chalicelib.services.confirm import confirm
 from chalicelib.services.validate import Correction, correct
 from tests.rig.ground import Ground
@@ -164,6 +164,23 @@ def test_claims_are_found_missing_below_one_that_came_to_nothing(grounds: Callab
     found = ground.conversions()
     assert len({entry.commitment for entry in ground.on_chain()}) == len(ground.on_chain())
     assert all(len(c.entries) == 1 for c in found)
+
+
+def test_clicks_that_the_network_holds_already_keep_no_others_from_their_anchor(ground: Ground) -> None:
+    kept = backup(ground)
+    ground.pass_time(HOUR_MS + 1_000)
+    assert anchor(ground.box) == 2
+    ground.settle()
+    restore(ground, kept)
+    ground.box = ground.new_box(ground.box.offset)
+    ground.settle()
+    assert anchor(ground.box) == 1
+    ground.settle()
+    later = ground.click(0)
+    ground.pass_time(HOUR_MS + 1_000)
+    assert anchor(ground.box) == 2
+    ground.settle()
+    assert proof(ground.box, later)["final"]
 
 
 def test_what_carries_no_sale_is_not_read_again_at_every_turn(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,9 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from chalicelib.adapters import tables
+from chalicelib.adapters.stores import conversions
+from chalicelib.adapters.stores.conversions import CHANGE, CHANGE_SLOTS
+from chalicelib.adapters.stores.days import slot_of
 from chalicelib.adapters.stores.item import LostLease
 from chalicelib.services import lanes, pause, turn
 from chalicelib.services import record as recording
@@ -36,6 +39,25 @@ def test_the_keys_share_what_waits_and_each_conversion_is_recorded_by_one(ground
     ground.assert_recorded_once()
     assert sum(by_key(ground)) == 60
     assert all(count > 5 for count in by_key(ground)), "16 slots by three"
+
+
+def test_a_marker_that_the_index_still_shows_in_another_keys_slot_is_left_to_its_own(
+    grounds: Callable[..., Ground], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a sale whose batch came back while an approval of it waited: it moved from the changes' slots to the new ones'."""
+    ground = grounds(keys=2)
+    sales = ground.sell(12)
+    marked = conversions._marked
+
+    def where_it_was_too(slot: str, limit: int) -> Iterator[tuple[int, str]]:
+        yield from marked(slot, limit)
+        yield from ((1, sale) for sale in sales if slot == f"{CHANGE}{slot_of(sale, CHANGE_SLOTS)}")
+
+    monkeypatch.setattr(conversions, "_marked", where_it_was_too)
+    ground.turn()
+    monkeypatch.undo()
+    ground.settle()
+    ground.assert_recorded_once()
 
 
 def test_every_slot_of_the_outbox_is_one_keys_whatever_their_number(grounds: Callable[..., Ground]) -> None:

@@ -10,15 +10,16 @@ from typing import Any
 
 from chalicelib.domain.report import Body
 from chalicelib.services import lifecycle, statements, track, validate
+from ops.boxes.stats import rebuild
 from tests.rig.ground import DAY_MS, Ground
 
 MONTHS = 8
 
 
-def hold_unverified(ground: Ground) -> None:
+def hold_unverified(ground: Ground, *, hold: bool = True) -> None:
     file = Path(ground.environment["CONFIG_FILE"])
     config = json.loads(file.read_text())
-    file.write_text(json.dumps({**config, "tracking": {"holdUnverified": True}}))
+    file.write_text(json.dumps({**config, "tracking": {"holdUnverified": hold}}))
     ground.box = ground.new_box(ground.box.offset)
 
 
@@ -31,6 +32,19 @@ def by_browser(ground: Ground, order_id: str, publisher: int = 0) -> str:
         click_id=ground.clicks[publisher],
     )
     return track.beacon_conversion(ground.box, body).conversion.conversion_id
+
+
+def test_what_was_held_goes_to_the_network_once_the_config_holds_nothing_and_the_box_is_rebuilt(ground: Ground) -> None:
+    hold_unverified(ground)
+    ground.sold[by_browser(ground, "H-1")] = 10_000
+    ground.settle()
+    assert ground.on_chain() == []
+    hold_unverified(ground, hold=False)
+    assert rebuild(ground.box, dry_run=True)[1] == 1
+    assert rebuild(ground.box, dry_run=False)[1] == 1
+    ground.settle()
+    ground.assert_recorded_once()
+    assert rebuild(ground.box, dry_run=True)[1] == 0
 
 
 def months_from(at: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Clicks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 import msgspec
@@ -35,7 +35,14 @@ class ClickStore:
     def anchor_of(self, click_id: str) -> tuple[str, int, int] | None:
         """(signer, nonce, leaf index) of the anchor that holds the click, None before it is anchored."""
         item = read(Clicks, click_id)
-        return tuple(msgspec.json.decode(item.anchor)) if item is not None and item.anchor else None
+        return None if item is None else _anchor(item)
+
+    def with_anchors(self, ids: Iterable[str]) -> dict[str, tuple[Click, tuple[str, int, int] | None]]:
+        """By id, read consistently, each with what `anchor_of` says; ids that are not there are left out."""
+        return {
+            item.click_id: (decode(item.body, Click), _anchor(item))
+            for item in Clicks.batch_get(list(ids), consistent_read=True)
+        }
 
     def unanchored(self, before: int, limit: int) -> list[Click]:
         """The oldest clicks that no anchor holds yet, at most `limit`, read consistently: an index may lag behind a claim."""
@@ -107,6 +114,10 @@ class ClickStore:
         for slots in ahead(list(days(first, last)), rows):
             for slot in slots:
                 yield from slot
+
+
+def _anchor(item: Clicks) -> tuple[str, int, int] | None:
+    return tuple(msgspec.json.decode(item.anchor)) if item.anchor else None
 
 
 def _dead(signer: str, nonce: int) -> str:

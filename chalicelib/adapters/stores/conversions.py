@@ -64,15 +64,18 @@ class ConversionStore:
         The two wait in slots of their own: a change may have to wait for finality, and must not keep new conversions from being seen.
         """
         keys: list[tuple[int, str]] = []
+        looked_at: set[str] = set()
         for kind, slots in (("", tables.OUTBOX_SLOTS), (CHANGE, CHANGE_SLOTS)):
-            mine = share(slots)
+            mine = [f"{kind}{slot}" for slot in share(slots)]
             each = max(25, limit * 4 // max(1, len(mine)))
-            keys += sorted(key for slot in mine for key in _marked(f"{kind}{slot}", each))[:limit]
-        found = {
-            item.conversion_id: item for item in Conversions.batch_get([key for _, key in keys], consistent_read=True)
-        }
-        items = [found[key] for _, key in sorted(keys) if key in found]
-        return [(int(item.outbox_since), _conversion(item)) for item in items if item.outbox_slot is not None]
+            keys += sorted(key for slot in mine for key in _marked(slot, each))[:limit]
+            looked_at.update(mine)
+        # A marker that moves while it is read may be met in both places: once it counts, and only where the item itself says it is. The
+        # other place may be another key's, and both would record it.
+        once = list(dict.fromkeys(key for _, key in sorted(keys)))
+        found = {item.conversion_id: item for item in Conversions.batch_get(once, consistent_read=True)}
+        items = [found[key] for key in once if key in found]
+        return [(int(item.outbox_since), _conversion(item)) for item in items if item.outbox_slot in looked_at]
 
     def newest(
         self, first: date, last: date, after: tuple[int, str] | None = None
@@ -98,15 +101,20 @@ def _conversion(item: Conversions) -> Conversion:
     return decode(item.body, Conversion)
 
 
+def outbox_slot(conversion: Conversion) -> str:
+    """Where it waits when it does."""
+    slots, kind = (CHANGE_SLOTS, CHANGE) if conversion.entries else (tables.OUTBOX_SLOTS, "")
+    return f"{kind}{slot_of(conversion.conversion_id, slots)}"
+
+
 def _conversion_item(conversion: Conversion, wanted_since: int | None) -> Conversions:
     key = conversion.conversion_id
-    slots, kind = (CHANGE_SLOTS, CHANGE) if conversion.entries else (tables.OUTBOX_SLOTS, "")
     return Conversions(
         conversion_id=key,
         publisher_id=conversion.attribution.publisher_id,
         day_slot=day_slot(conversion.created_at, key),
         created_at=conversion.created_at,
-        outbox_slot=None if wanted_since is None else f"{kind}{slot_of(key, slots)}",
+        outbox_slot=None if wanted_since is None else outbox_slot(conversion),
         outbox_since=wanted_since,
         expires_at=conversion.created_at // 1000 + TEST_DAYS * 86_400 if conversion.is_test else None,
         version=conversion.version,

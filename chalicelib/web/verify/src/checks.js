@@ -25,6 +25,7 @@ import { faultOf } from './shape.js';
 import { inForceAbout } from './versions.js';
 
 const CLOCKS_MAY_DIFFER = 900; // seconds between a box's clock and the chain's
+const CLICK_MAY_BE_LATE = 900; // seconds after the order's first report: docs/decisions/0037
 const WHOLE_HISTORY = 'ask one that keeps the whole history';
 
 class Mismatch extends Error {}
@@ -208,7 +209,7 @@ class Receipt {
       return `made on ${moment(created)}, no click`;
     }
     const at = seconds(this.payload.clickedAt);
-    demand(at <= created, `clicked on ${moment(at)}, after the conversion of ${moment(created)}`);
+    demand(at <= created + CLICK_MAY_BE_LATE, `clicked on ${moment(at)}, after the conversion of ${moment(created)}`);
     const { windowDays } = this.terms;
     const inWindow = created <= at + windowDays * DAY;
     demand(inWindow, `clicked on ${moment(at)}, more than ${windowDays} days before the conversion`);
