@@ -34,8 +34,8 @@ from tests.contract.cheating_contract import (
     cheating_bytecode,
 )
 from tests.contract.forged_receipts import under_a_later_version
-from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
 from tests.contract.network_on_anvil import Merchant, Network, commitment, new_account
+from tests.contract.other_nodes import MOST_BLOCKS, narrow_node
 from tests.contract.shown_receipts import Order, entries_of, record, rfc3339, shown_proof
 from tests.contract.shown_receipts import receipt as receipt_of
 

@@ -20,9 +20,8 @@ from ops.asking import ask
 from ops.local.running import RunningBox
 from ops.verify import verify_receipt
 from tests.contract.forged_receipts import FORGERIES, LIES, Receipt
-from tests.contract.narrow_node import MOST_BLOCKS, narrow_node
 from tests.contract.network_on_anvil import Merchant, Network
-from tests.contract.other_nodes import node_that
+from tests.contract.other_nodes import MOST_BLOCKS, narrow_node, node_that
 from tests.contract.shown_receipts import Order, entries_of, record
 from tests.contract.test_doubtful_nodes import FORGETFUL
 from tests.contract.test_verify import RULES
