@@ -186,9 +186,9 @@ class Network:
         return self.request("eth_getTransactionByHash", transaction_hash, read=_sent, passing_refusals=True)
 
     def logs(
-        self, contract: str, topics: Sequence[str], since_block: int, to_block: int
+        self, contract: str, topics: Sequence[str | None], since_block: int, to_block: int
     ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """Every log with these topics in these blocks, by ranges that nodes allow, each with its last block."""
+        """Every log with these topics (None: any) in these blocks, by ranges that nodes allow, each with its last block."""
         for start in range(since_block, to_block + 1, LOG_BLOCKS):
             end = min(to_block, start + LOG_BLOCKS - 1)
             asked = {"address": contract, "topics": list(topics), "fromBlock": hex(start), "toBlock": hex(end)}

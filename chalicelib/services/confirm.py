@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from chalicelib.adapters.network import NoAnswer
 from chalicelib.bootstrap import Box
 from chalicelib.services import compare, lanes, pause
+from chalicelib.services.ends import learn_ends
 from chalicelib.services.follow import follow, look
 from chalicelib.services.network_report import REPORT, Report
 from chalicelib.services.record import send_now
@@ -58,13 +59,17 @@ def _write_report(box: Box) -> None:
         _report_silence(box, silence)
         return
     kept, contract = box.state.read(REPORT, Report), box.config.network.contract
-    seen_final = kept.final if kept is not None and kept.contract == contract else 0
+    if kept is not None and kept.contract != contract:
+        kept = None
+    final = max(view.final, kept.final if kept else 0)
     box.state.write(
         REPORT,
         Report(
             at=box.now(),
             head=view.latest.number,
-            final=max(view.final, seen_final),
+            final=final,
+            # A box that is new, or new on this network, has made its agreements a moment ago.
+            ends_until=learn_ends(box, kept.ends_until, final) if kept and kept.ends_until else final,
             contract=contract,
             balance=str(min(balances)),
             paused=_paused(box),

@@ -24,4 +24,6 @@ class Report(Struct, rename="camel", kw_only=True):
     contract: str = ""
     """Of another one, on another chain perhaps, `final` says nothing."""
     differences: int = 0
+    ends_until: int = 0
+    """The block up to which ends of agreements were looked for; 0 before the first time."""
     rpc: str = "ok"

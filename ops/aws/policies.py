@@ -7,7 +7,7 @@ a call without a grant fails, and so does a grant that no call needs.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.adapters.keystore import parameters
@@ -83,7 +83,9 @@ ACCESS: dict[str, Access] = {
     ),
     "sign_on_change": _SIGNING,
     "sign_on_schedule": _SIGNING,
-    "confirm_on_schedule": _SIGNING,
+    "confirm_on_schedule": replace(
+        _SIGNING, tables={**_SIGNING.tables, "agreements": "get put", "publishers": "get put"}
+    ),
     "anchor_on_schedule": _SIGNING,
 }
 

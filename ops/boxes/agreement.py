@@ -201,6 +201,8 @@ def end(merchant: str, publisher_id: str, keystore: Path | None, password_file: 
 
     Example: box agreement end acme slow-table --keystore merchant-key.json
     """
+    from chalicelib.services.ends import stop_links
+
     box = open_box(Project(), merchant)
     held = _in_force(box, publisher_id)
     if held is None:
@@ -209,7 +211,7 @@ def end(merchant: str, publisher_id: str, keystore: Path | None, password_file: 
     _party(held.terms, account.address)
     # The network first: it may refuse. Clicks until the links stop are taken there, by the days of grace after the window.
     ended_in = _end_on_network(box, held, account)
-    _stop_links(box, held)
+    stop_links(box, held, box.now())
     show(
         {"agreementId": held.agreement_id, "transaction": ended_in},
         as_json,
@@ -231,14 +233,6 @@ def _end_on_network(box: Box, held: Agreement, account: OwnAccount) -> str | Non
         return None
     receipt = account.send(rpc_url(box), box.config.network.contract, encode_end(merchant, name))
     return str(receipt["transactionHash"])
-
-
-def _stop_links(box: Box, held: Agreement) -> None:
-    """The links, and then that it is ended: broken off in between, it is found in force and ended again."""
-    publisher = box.publishers.get(held.publisher_id)
-    if publisher is not None and publisher.link is not None and publisher.link.agreement_id == held.agreement_id:
-        box.publishers.put(replace(publisher, link=None))
-    box.agreements.put(replace(held, state="ended", ended_at=box.now()))
 
 
 def _offer(file: Path) -> tuple[dict[str, Any], Any, bytes]:

@@ -27,6 +27,11 @@ SELDOM = {
     # A claim or a give-back that meets another writer reads the conversion alone; a key's first turn writes its state.
     *((name, "GetItem", "conversions") for name in SIGNERS),
     *((name, "PutItem", "state") for name in SIGNERS),
+    # An agreement that was ended on the contract itself.
+    *(
+        ("confirm_on_schedule", *done)
+        for done in (("PutItem", "agreements"), ("GetItem", "publishers"), ("PutItem", "publishers"))
+    ),
     # Callers are counted together in memory and written down from time to time.
     *(("api_handler", action, "limits") for action in ("GetItem", "PutItem", "UpdateItem")),
     ("api_handler", "UpdateItem", "state"),

@@ -16,6 +16,20 @@ class PublisherStore:
     def put(self, publisher: Publisher) -> None:
         Publishers(publisher.publisher_id, body=dump(publisher)).save()
 
+    def swap(self, before: Publisher, after: Publisher) -> bool:
+        """Write `after` where `before` still stands; False where somebody else was quicker, who may have put a new link there."""
+        item = read(Publishers, before.publisher_id)
+        if item is None or decode(item.body, Publisher) != before:
+            return False
+        nobody_changed_it = Publishers.body == item.body
+        try:
+            Publishers(after.publisher_id, body=dump(after)).save(condition=nobody_changed_it)
+        except PutError as error:
+            if condition_failed(error):
+                return False
+            raise
+        return True
+
     def all(self) -> list[Publisher]:
         found = (decode(item.body, Publisher) for item in Publishers.scan(consistent_read=True))
         return sorted(found, key=lambda publisher: publisher.publisher_id)
