@@ -19,6 +19,7 @@ from chalicelib.domain.network_changes import REASONS
 from chalicelib.domain.network_status import DAY
 from ops.answers_audit import AnswersAudit
 from ops.boxes.given import ADDRESS, WEB_ADDRESS
+from ops.boxes.output import Unknown, WrongInput
 from ops.chain_reader import ODD, Chain, ChainUnreadable, topic_of
 from ops.kept_answers import Kept, read_saved
 from ops.ledger import Ledger
@@ -202,31 +203,30 @@ def audit(
     try:
         answers = read_saved(saved.read(), box) if saved else []
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise click.UsageError(f"--saved is neither a JSON array nor JSON lines of 202 answers: {error!r}") from error
+        raise WrongInput(f"--saved is neither a JSON array nor JSON lines of 202 answers: {error!r}") from error
     if not ADDRESS.fullmatch(publisher):
-        raise click.UsageError("--publisher is an account, 0x and 40 hex digits: `publisher` in any receipt names it")
+        raise WrongInput("--publisher is an account, 0x and 40 hex digits: `publisher` in any receipt names it")
     for option, account in (("--contract", contract), ("--merchant", merchant)):
         if account is not None and not ADDRESS.fullmatch(account):
-            raise click.UsageError(f"{option} is an address, 0x and 40 hex digits: any receipt names it")
+            raise WrongInput(f"{option} is an address, 0x and 40 hex digits: any receipt names it")
     try:
         contract = contract or _only_contract_of(publisher, rpc, from_block)
         report = audit_publisher(Chain(rpc, contract, from_block), publisher, merchant, answers)
     except ChainUnreadable as silence:
-        click.echo(f"not audited: {printable(str(silence))}", err=True)
-        sys.exit(2)
+        raise Unknown(f"not audited: {printable(str(silence))}") from silence
     click.echo(json.dumps(_document(report)) if as_json else _text(report))
     sys.exit(1 if report.findings else 0)
 
 
 def _only_contract_of(publisher: str, rpc: str, from_block: int) -> str:
-    """The contract that logged this publisher's agreements. UsageError when there is none or more than one."""
+    """The contract that logged this publisher's agreements. Raises WrongInput when there is none or more than one."""
     logs = Chain(rpc, "", from_block).logs("0x" + topic("AgreementRegistered").hex(), None, None, topic_of(publisher))
     contracts = sorted({str(log["address"]) for log in logs})
     if len(contracts) != 1:
         found = (
             f"{len(contracts)} contracts hold agreements of it: {', '.join(contracts)}" if contracts else "none does"
         )
-        raise click.UsageError(f"give --contract: the contract with this publisher's agreements is not clear ({found})")
+        raise WrongInput(f"give --contract: the contract with this publisher's agreements is not clear ({found})")
     return contracts[0]
 
 

@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, Page, Response, Route, sync_play
 from playwright.sync_api import Error as BrowserError
 
 from ops.boxes.given import WEB_ADDRESS
-from ops.boxes.output import json_option, show
+from ops.boxes.output import Failed, json_option, show
 
 SECONDS = 10_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -254,7 +254,7 @@ def doctor(url: str, publisher: str | None, as_json: bool) -> None:
     """
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        raise click.ClickException("No Chromium on the PATH. Install one: `apt-get install chromium`.")
+        raise Failed("No Chromium on the PATH. Install one: `apt-get install chromium`.")
     report = Report()
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ops.boxes.output import Unknown, WrongInput
 from ops.chain_reader import ODD, Chain, ChainUnreadable
 from ops.printable import printable
 from ops.receipt_checks import CHECKS, Check, Mismatch, Receipt
@@ -58,10 +59,9 @@ def verify(receipt: Any, rpc: str, contract: str | None, as_json: bool) -> None:
         check = verify_click if is_of_click else verify_receipt
         checks = check(document, rpc, contract)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"the receipt is no JSON: {error}") from error
+        raise WrongInput(f"the receipt is no JSON: {error}") from error
     except ChainUnreadable as silence:
-        click.echo(f"not checked: {printable(str(silence))}", err=True)
-        sys.exit(2)
+        raise Unknown(f"not checked: {printable(str(silence))}") from silence
     holds = checks[-1].ok
     if as_json:
         click.echo(json.dumps({"ok": holds, "checks": [asdict(made) for made in checks]}))

@@ -30,7 +30,14 @@ SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"\b(whsec|sk_live|sk_test|rk_live|ghp|github_pat|xoxb)_[A-Za-z0-9]{8,}"),
     ),
     ("an API key of Google's", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
-    ("an AWS key", re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|^(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9/+]{40}$")),
+    (
+        "an AWS key",
+        # Of hex digits alone it is an address without its 0x, which is told as such.
+        re.compile(
+            r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"
+            r"|^(?![0-9a-fA-F]{40}$)(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9/+]{40}$"
+        ),
+    ),
     ("a key in PEM form", re.compile(r"-----BEGIN [A-Z ]*(PRIVATE KEY|CERTIFICATE)")),
     ("a signed token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
     ("an address with a password in it", re.compile(r"://[^/\s:@]+:[^/\s@]+@")),

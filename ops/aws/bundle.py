@@ -13,6 +13,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from ops.aws.clients import client
@@ -34,7 +35,8 @@ def run_chalice(project: Project, *arguments: str) -> str:
     """What the command printed. Raises Failed with its last lines, which name the mistake."""
     command = [str(Path(sys.executable).with_name("chalice")), *arguments]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
+    if Session().region_name is None:  # to package there has to be one, whichever; it would take a profile's place
+        environment["AWS_DEFAULT_REGION"] = "eu-west-1"
     done = subprocess.run(
         command,
         cwd=project.root,

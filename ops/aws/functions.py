@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +24,6 @@ def functions() -> tuple[Function, ...]:
     """The REST handler and every event source of app.py. Raises NotImplementedError for a kind nobody wrote a policy for."""
     from chalice.app import DynamoDBEventConfig, ScheduledEventConfig
 
-    os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
     from app import app

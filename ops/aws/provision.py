@@ -48,7 +48,7 @@ def provision(
     stage = read_stage(project, merchant, config.signer)
     if stage is None:
         raise WrongInput(f"{merchant} has no stage: run `box new {merchant} --keep-config`")
-    _same_account(stage)
+    same_account(stage)
     if rpc_urls:
         _sound(rpc_urls)
     elif not dry_run and secrets.read(names, secrets.RPC_URLS) is None:
@@ -88,10 +88,9 @@ def config_of(project: Project, merchant: str) -> Config:
         raise WrongInput(str(error)) from None
 
 
-def _same_account(stage: Stage) -> None:
-    """A stage that stands in one account is not provisioned into another by a forgotten profile."""
-    here = (region(), account())
-    if stage.account and (stage.region, stage.account) != here:
+def same_account(stage: Stage) -> None:
+    """A stage that stands in one account is not provisioned into another by a forgotten profile, nor looked for there. Raises Failed."""
+    if stage.account and (stage.region, stage.account) != (here := (region(), account())):
         raise Failed(
             f"{stage.merchant} stands in {stage.region}, account {stage.account}; these credentials are for {here[0]}, {here[1]}. "
             f"Use its profile, or move the box (`box new {stage.merchant} --keep-config --elsewhere`): docs/operations.md, 'Region gone'"

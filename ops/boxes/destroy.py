@@ -52,15 +52,18 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
     from ops.aws import left_behind, releases, secrets, stack
     from ops.aws.bundle import run_chalice
     from ops.aws.names import Names
-    from ops.aws.provision import config_of
+    from ops.aws.provision import config_of, same_account
     from ops.aws.signing_keys import retire_keys
     from ops.boxes.opened import open_box
-    from ops.boxes.stages import remove_stage
+    from ops.boxes.stages import read_stage, remove_stage
 
     def say(text: str) -> None:
         console.print(text, markup=False)
 
-    names, kind = Names(merchant), config_of(project, merchant).signer.kind
+    names, signer = Names(merchant), config_of(project, merchant).signer
+    stage = read_stage(project, merchant, signer)
+    if stage is not None:
+        same_account(stage)  # elsewhere nothing of it is found, and it would be called gone
     file = (
         export_to or project.root / "exports" / f"{merchant}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.jsonl.gz"
     )
@@ -77,7 +80,7 @@ def remove(project: Project, merchant: str, export_to: Path | None, forget_stage
         _export(box, file, say, may_be_empty=not deployed)  # with what came in until the traffic stopped
     if found:
         stack.remove(names.prefix, say)
-    if kind == "kms":
+    if signer.kind == "kms":
         retire_keys(names)
     removed = secrets.remove_all(names)
     releases.forget(project, merchant)

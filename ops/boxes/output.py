@@ -43,6 +43,12 @@ class WrongInput(_Told):
     exit_code = 2
 
 
+class Unknown(_Told):
+    """What was to be judged could not be read, so nothing is known of it. Exit code 2."""
+
+    exit_code = 2
+
+
 def explains_failures(command: F) -> F:
     """AWS's and the network's refusals as one sentence instead of a traceback."""
 

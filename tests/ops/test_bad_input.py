@@ -53,6 +53,23 @@ FILES: dict[str, str | bytes] = {
     "configs/later.json": '{"version": 99}',
     "configs/binary.json": bytes(range(256)),
 }
+HASH = "0x" + "00" * 32
+PROOF = {
+    "clickId": "c",
+    "payload": {"clickId": "c", "publisherId": "p", "agreementId": HASH, "clickedAt": "2026-11-23T10:00:00Z"},
+    "salt": "00" * 32,
+    "merchant": SHOP["account"],
+    "chainId": 1,
+    "contract": SHOP["account"],
+    "root": "00" * 32,
+    "index": 0,
+    "count": 1,
+    "proof": [],
+    "sequence": 1,
+    "transaction": HASH,
+    "blockNumber": 1,
+    "final": True,
+}
 
 
 @pytest.fixture
@@ -126,6 +143,25 @@ def test_who_reads_json_is_told_on_stdout_too(command: str) -> None:
     done = run(f"{command} --json")
     assert "box new nobody" in json.loads(done.stdout)["error"]
     assert "box new nobody" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("verify cut.json", "the receipt is no JSON"),
+        ("verify whole.json", "not checked: the node does not answer"),
+        (f"audit --publisher {SHOP['account']}", "not audited: the node does not answer"),
+        ("audit --publisher 0x1", "--publisher is an account"),
+        (f"audit --publisher {SHOP['account']} --saved cut.json", "--saved is neither"),
+    ],
+)
+def test_who_reads_the_verdict_as_json_is_told_there_that_there_is_none(project: Path, command: str, told: str) -> None:
+    (project / "cut.json").write_text("{")
+    (project / "whole.json").write_text(json.dumps(PROOF))
+    done = run(f"{command} --rpc http://127.0.0.1:9 --json")
+    assert (done.exit_code, told in json.loads(done.stdout)["error"], told in done.stderr) == (2, True, True), (
+        done.output
+    )
 
 
 @pytest.mark.parametrize("command", of_a_merchant("broken"))

@@ -224,6 +224,11 @@ def test_ordinary_configs_look_like_no_secret() -> None:
         assert faults(changed("site.parameters.utm_content", f"https://www.shop.example/{page}")) == []
 
 
+def test_an_account_without_its_0x_is_no_key_that_leaked() -> None:
+    [(path, fault)] = faults(changed("merchant.account", str(SITE["account"])[2:]))
+    assert (path, "looks like" in fault) == ("$.merchant.account", False)
+
+
 def test_a_site_as_somebody_writes_it_becomes_the_host_that_browsers_send() -> None:
     answers = {**SITE, "site": "https://Shop.Acme.Example/Sale"}
     assert document("acme", answers)["site"]["origins"] == ["https://shop.acme.example"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from botocore.stub import Stubber
 from click.testing import CliRunner, Result
 
 from chalicelib.adapters import tables
-from ops.aws import bundle, left_behind, secrets, signing_keys, stack
+from chalicelib.domain.config import parse
+from ops.aws import bundle, left_behind, provision, secrets, signing_keys, stack
 from ops.aws.names import Names
 from ops.boxes.new import create
 from ops.boxes.project import Project, write
+from ops.boxes.stages import read_stage, write_stage
 from ops.cli import main
 from ops.local.dynoxide import Dynoxide
 from tests.ops.test_many_boxes import COMMON
 
 MERCHANT = "leaving"
+STREAM = (
+    "arn:aws:dynamodb:eu-north-1:111122223333:table/merchant-box-leaving-conversions/stream/2026-11-26T05:00:00.000"
+)
 
 
 class Leaving:
@@ -141,6 +147,23 @@ def test_a_box_whose_stack_could_not_be_made_goes_without_an_export(leaving: Lea
     done = leaving.run()
     assert done.exit_code == 0, done.stderr
     assert leaving.deleted == ["stack", "secrets"]
+
+
+def test_a_box_that_stands_in_another_region_is_not_called_gone(
+    leaving: Leaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is found here, and Chalice takes what it does not find for deleted."""
+    signer = parse(leaving.project.config_file(MERCHANT).read_bytes(), "its config").signer
+    stage = read_stage(leaving.project, MERCHANT, signer)
+    assert stage is not None
+    write_stage(leaving.project, replace(stage, conversions_stream=STREAM))
+    monkeypatch.setattr(provision, "region", lambda: "eu-west-1")
+    monkeypatch.setattr(provision, "account", lambda: "111122223333")
+    monkeypatch.setattr(stack, "describe", lambda _: None)
+    done = leaving.run()
+    assert (done.exit_code, "stands in eu-north-1" in done.stderr) == (1, True), done.stderr
+    assert leaving.deleted == []
+    assert leaving.project.deployed(MERCHANT) != {}
 
 
 def test_a_key_of_somebody_else_that_nobody_here_may_look_at_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import NoRegionError
 from botocore.stub import Stubber
 
-from ops.aws import gateway
+from ops.aws import bundle, gateway
 from ops.aws.clients import client, region
+from ops.aws.functions import functions
 from ops.aws.names import Names
 from ops.boxes.project import Project
 from ops.boxes.status import _deployed_url
@@ -42,12 +46,14 @@ def test_a_stream_that_aws_is_still_at_work_on_gets_its_retries_as_soon_as_aws_i
 
 
 @pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An operator who named no region."""
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    client.cache_clear()
+    yield
     client.cache_clear()
 
 
@@ -63,3 +69,24 @@ def test_a_box_is_asked_in_the_region_that_it_stands_in(tmp_path: Path) -> None:
 def test_who_named_no_region_is_told_so_and_not_led_to_one_that_there_is_not() -> None:
     with pytest.raises(NoRegionError):
         region()
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_the_region_of_a_profile_is_that_of_every_client_and_of_chalice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable in the environment would take its place."""
+    profile, used = tmp_path / "config", list[dict[str, str]]()
+    profile.write_text("[default]\nregion = eu-west-3\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
+
+    def chalice(command: list[str], *, env: dict[str, str], **_: Any) -> subprocess.CompletedProcess[str]:
+        used.append(env)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", chalice)
+    functions.cache_clear()
+    functions()
+    bundle.run_chalice(Project(tmp_path), "deploy")
+    assert (region(), client("events").meta.region_name) == ("eu-west-3", "eu-west-3")
+    assert used[0].get("AWS_DEFAULT_REGION", "eu-west-3") == "eu-west-3"
