@@ -3,6 +3,7 @@
 Only the signer's and the confirmer's functions import this: web3 takes a second.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Outcome = Literal["accepted", "known", "nonce_too_low", "underpriced", "out_of_f
 
 TIMEOUT_SECONDS = (2.0, 8.0)
 MAX_RETRY_AFTER_SECONDS = 5.0
+HEX = re.compile(r"0x([0-9a-fA-F]{2})*")
 LOG_BLOCKS = 5_000
 """In one question for logs: public nodes allow 5,000 to 10,000 blocks."""
 
@@ -102,6 +104,8 @@ class Network:
             try:
                 answer = self._ask(provider, method, params)
                 error = answer.get("error")
+                if error and not isinstance(error, dict):
+                    raise Misunderstood("an error that is a gateway's")
                 result = None if error else read(answer["result"])
             except (requests.RequestException, Misunderstood, ValueError, TypeError, KeyError, AttributeError) as fault:
                 failures.append(type(fault).__name__)
@@ -306,6 +310,6 @@ def _as_reverted(error: RpcError) -> Exception:
     data = error.data
     if isinstance(data, dict):
         data = data.get("data")
-    if isinstance(data, str) and data.startswith("0x"):
+    if isinstance(data, str) and HEX.fullmatch(data):
         return Reverted(bytes.fromhex(data[2:]), error.message)
     return Reverted(b"", error.message) if "revert" in error.message.lower() else error

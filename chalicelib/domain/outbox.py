@@ -29,12 +29,16 @@ def next_operation(conversion: Conversion, *, hold_unverified: bool) -> Operatio
 
 
 def belongs_on_network(conversion: Conversion) -> bool:
-    return conversion.attributed and not conversion.is_test and not is_forgotten(conversion)
+    return _is_for_network(conversion) and not is_forgotten(conversion)
 
 
 def is_forgotten(conversion: Conversion) -> bool:
-    """Erased before the network held it: without its salts there is nothing to commit to."""
-    return conversion.erased_at is not None and not conversion.entries
+    """Erased before the network held it, where that was to hold it: without its salts there is nothing to commit to."""
+    return _is_for_network(conversion) and conversion.erased_at is not None and not conversion.entries
+
+
+def _is_for_network(conversion: Conversion) -> bool:
+    return conversion.attributed and not conversion.is_test
 
 
 def is_of_another_agreement(conversion: Conversion) -> bool:

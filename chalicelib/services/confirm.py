@@ -38,7 +38,7 @@ def _follow(key: Box, _: Turn) -> int:
     try:
         return follow(key)
     except NoAnswer as silence:
-        _report_silence(key, silence)
+        _report_silence(key, silence, {})  # the report that is written after it says what waits
         raise
 
 
@@ -56,7 +56,7 @@ def _write_report(box: Box) -> None:
         view = look(box)
         balances = [box.network.balance(signer.address) for signer in box.signers]
     except NoAnswer as silence:
-        _report_silence(box, silence)
+        _report_silence(box, silence, waiting)
         return
     kept, contract = box.state.read(REPORT, Report), box.config.network.contract
     if kept is not None and kept.contract != contract:
@@ -95,7 +95,7 @@ def _paused(box: Box) -> pause.Cause | None:
     return next((cause for key in lanes.keys(box) if (cause := pause.cause(key)) is not None), None)
 
 
-def _report_silence(box: Box, silence: NoAnswer) -> None:
+def _report_silence(box: Box, silence: NoAnswer, waiting: dict[str, Any]) -> None:
     kept = box.state.read(REPORT, Report)
     if kept is not None:
-        box.state.write(REPORT, replace(kept, rpc=f"no answer: {str(silence)[:100]}", **_waiting(box)))
+        box.state.write(REPORT, replace(kept, rpc=f"no answer: {str(silence)[:100]}", **waiting))

@@ -28,6 +28,7 @@ from chalicelib.domain.party import Agreement
 from chalicelib.domain.payload import public_payload
 from chalicelib.domain.report import Line
 from chalicelib.domain.transaction import Cargo, Kind, Member
+from chalicelib.services.entries import currency_of
 
 MAX_DECISIONS = 64
 """Conversions in one decide call: each of another batch takes 64 bytes, of the contract's 4,096."""
@@ -127,7 +128,7 @@ def _amend(box: Box, conversions: Sequence[Conversion]) -> Draft:
         entry = conversion.entries[-1]
         if entry.batch != first.batch or len(amendments) + len(entry.lines) > MAX_AMENDMENTS:
             continue
-        _check_currency(conversion, entry.payload.get("currency", conversion.currency))
+        _check_currency(conversion, currency_of(conversion, entry))
         lines = in_groups_of(entry.groups, conversion.lines)
         verifies = conversion.verified and not entry.verified
         amendments += _amendments(entry, lines, verifies)

@@ -47,16 +47,22 @@ def as_recorded(held: Conversion, number: int, click: Click | None = None) -> Co
 
 
 def valued_as(held: Conversion, entry: Entry) -> Conversion:
-    """The conversion with the amount, and what was decided of it, that the entry has. Of an erased one no payload is left."""
+    """The conversion with the amount, and what was decided of it, that the entry has."""
     return replace(
         held,
         amount=sum(line.amount for line in entry.lines),
-        currency=entry.payload.get("currency", held.currency),
+        currency=currency_of(held, entry),
         lines=entry.lines,
         verified=entry.verified,
         decision=entry.decision,
         reason=entry.reason,
     )
+
+
+def currency_of(held: Conversion, entry: Entry) -> str:
+    """What the entry's amounts are in: the conversion's may be that of a later report, once the config's has changed. Of an erased one no
+    payload is left."""
+    return str(entry.payload.get("currency", held.currency))
 
 
 def attributed_as(entry: Entry, click: Click | None = None) -> Attribution:

@@ -79,9 +79,9 @@ def forget_clicks(box: Box) -> None:
     if not noted:
         return
     found = box.clicks.with_anchors(noted)
-    for click, where in found.values():
-        _erase_if_final(box, click, where)
-    left = [click_id for click_id, (click, where) in found.items() if click.salt and not _is_final(box, where)]
+    left = [
+        click_id for click_id, (click, where) in found.items() if click.salt and not _erase_if_final(box, click, where)
+    ]
     box.state.swap(TO_FORGET, noted, left)  # where another was noted meanwhile, the next time
 
 

@@ -7,7 +7,7 @@ the claims of all that was reserved by the old ones are finished: what then stan
 
 from msgspec.structs import replace
 
-from chalicelib.adapters.network import NoAnswer, RpcError
+from chalicelib.adapters.network import NoAnswer
 from chalicelib.adapters.stores.state import LANES, SIGNERS
 from chalicelib.bootstrap import Box
 from chalicelib.domain.lanes import Lanes
@@ -68,7 +68,7 @@ def _is_fit(key: Box, known: tuple[str, ...]) -> bool:
     """A key that the network cannot be asked about now joins the next time."""
     try:
         return key.signer.address in known or not pause.begin_if_unfit(key)
-    except (NoAnswer, RpcError):
+    except NoAnswer:
         return False
 
 

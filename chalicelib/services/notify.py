@@ -36,7 +36,7 @@ from chalicelib.domain.postback import (
     message,
 )
 from chalicelib.domain.transaction import Mined
-from chalicelib.services.entries import sub_id_of
+from chalicelib.services.entries import currency_of, sub_id_of
 
 RECHECK_MS = 5_000
 """How soon to look again at what is on its way to the network."""
@@ -163,7 +163,7 @@ def _data(box: Box, held: Conversion, entry: Entry, item: News) -> dict[str, Any
     transaction = box.transactions.get(entry.signer, entry.nonce)
     mined: Mined | None = transaction.mined if transaction else None
     first = mined.first_sequence if mined else None
-    currency, amount = held.currency, sum(line.amount for line in entry.lines)
+    currency, amount = currency_of(held, entry), sum(line.amount for line in entry.lines)
     return {
         "event": item.event,
         "conversionId": held.conversion_id,

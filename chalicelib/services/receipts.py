@@ -10,6 +10,7 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.money import format_amount
 from chalicelib.domain.network_status import deadlines, effective_status
 from chalicelib.domain.transaction import Mined, Transaction
+from chalicelib.services.entries import currency_of
 from chalicelib.services.lifecycle import Standing, standing
 
 
@@ -56,6 +57,7 @@ def _receipt(box: Box, held: Conversion, entry: Entry, transaction: Transaction,
     sequence = (mined.first_sequence or 0) + entry.index
     commissions = mined.commissions[entry.index : entry.index + len(entry.lines)]
     payload_lines = entry.payload["lines"]
+    currency = currency_of(held, entry)
     return {
         "conversionId": held.conversion_id,
         "payload": entry.payload,
@@ -68,9 +70,9 @@ def _receipt(box: Box, held: Conversion, entry: Entry, transaction: Transaction,
         "entries": [
             {
                 "group": line["group"],
-                "amount": format_amount(line["amount"], held.currency),
+                "amount": format_amount(line["amount"], currency),
                 "sequence": sequence + place,
-                "commission": format_amount(paid, held.currency),
+                "commission": format_amount(paid, currency),
             }
             for place, (line, paid) in enumerate(zip(payload_lines, commissions, strict=True))
         ],
@@ -79,9 +81,9 @@ def _receipt(box: Box, held: Conversion, entry: Entry, transaction: Transaction,
         "blockNumber": mined.block_number,
         "blockHash": mined.block_hash,
         "logIndex": mined.log_index,
-        "currency": held.currency,
-        "amount": format_amount(sum(line.amount for line in entry.lines), held.currency),
-        "commission": format_amount(earned, held.currency),
+        "currency": currency,
+        "amount": format_amount(sum(line.amount for line in entry.lines), currency),
+        "commission": format_amount(earned, currency),
         "status": status,
         "verified": entry.verified,
         "hosted": terms.hosted,

@@ -152,6 +152,18 @@ def test_an_order_erased_while_it_was_held_stays_off_the_network_and_may_be_reje
     assert present.conversions(desk.inside, [rejected])[0]["network"]["state"] == "none"
 
 
+def test_an_erased_order_that_nobody_earned_may_be_approved_still_for_it_was_never_to_go_to_the_network(
+    desk: Desk,
+) -> None:
+    from chalicelib.services import erase
+
+    order_id = desk.order_id()
+    sold = desk.sell(order_id, "5.00").json["conversionId"]
+    erase.erase_conversion(desk.inside, sold)
+    approved, changed = validate.correct(desk.inside, sold, validate.Correction(status="approved"), "test")
+    assert (approved.decision, changed) == ("approved", True)
+
+
 @pytest.mark.parametrize(
     ("body", "status"), [({}, 422), ({"orderId": "a", "conversionId": "b"}, 422), ({"orderId": "no-such"}, 404)]
 )

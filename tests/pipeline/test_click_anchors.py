@@ -9,12 +9,14 @@ from msgspec.structs import replace
 
 from chalicelib.adapters.contract_abi import topic
 from chalicelib.adapters.contract_events import ClicksAnchored, decode_logs
+from chalicelib.adapters.stores.transactions import TransactionStore
 from chalicelib.domain import merkle
 from chalicelib.domain.click import Click
 from chalicelib.domain.errors import NotFound
+from chalicelib.domain.transaction import Transaction
 from chalicelib.services import claim
 from chalicelib.services.anchor import anchor, leaf, proof
-from chalicelib.services.erase import TO_FORGET, erase_conversion
+from chalicelib.services.erase import TO_FORGET, erase_conversion, forget_clicks
 from ops.local import rpc
 from ops.verify_click import CLICK_CHECKS, verify_click
 from tests.rig.ground import DAY_MS, Ground
@@ -127,3 +129,32 @@ def test_a_click_whose_order_is_erased_before_it_is_anchored_is_forgotten_with_i
     assert forgotten is not None
     assert (forgotten.sub_id, forgotten.salt, forgotten.private_salt) == (None, "", "")
     assert ground.box.state.read(TO_FORGET, list[str]) == []
+
+
+def test_a_click_whose_anchor_becomes_final_while_it_is_looked_at_is_not_passed_over(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = click(ground, 1)
+    ground.clicks = [named.click_id]
+    (sale,) = ground.sell()
+    ground.settle()
+    erase_conversion(ground.box, sale)
+    ground.pass_time(HOUR_MS)
+    anchor(ground.box)
+    read = TransactionStore.get
+    seen = list[int]()
+
+    def and_then_it_is_final(store: TransactionStore, signer: str, nonce: int) -> Transaction | None:
+        found = read(store, signer, nonce)
+        if not seen:
+            seen.append(nonce)
+            ground.settle()
+        return found
+
+    monkeypatch.setattr(TransactionStore, "get", and_then_it_is_final)
+    forget_clicks(ground.box)
+    monkeypatch.undo()
+    assert seen, "its anchor was looked at"
+    forget_clicks(ground.box)
+    forgotten = ground.box.clicks.get(named.click_id)
+    assert forgotten is not None and not forgotten.salt

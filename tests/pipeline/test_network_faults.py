@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -290,6 +291,21 @@ def test_a_url_that_begins_to_refuse_what_it_is_asked_is_passed_over(ground: Gro
         recovered(ground, f"first URL refuses {method or 'everything'}")
     finally:
         first.stop()
+
+
+@pytest.mark.parametrize(
+    "error", ["Unauthorized", ["over"], {"code": -32000, "message": "over", "data": "0x0_no bytes"}]
+)
+def test_a_url_whose_refusal_has_another_form_is_passed_over_too(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway in front of the node may answer before it, and in its own way."""
+    network = Network(["http://gateway.invalid", "http://node.invalid"])
+    gateway, node = network._providers
+    monkeypatch.setattr(gateway, "make_request", lambda *_: {"error": error})
+    monkeypatch.setattr(node, "make_request", lambda *_: {"result": "0x7"})
+    assert network.balance("0x" + "11" * 20) == 7
+    monkeypatch.setattr(node, "make_request", lambda *_: {"error": error})
+    with pytest.raises(NoAnswer):
+        network.balance("0x" + "11" * 20)
 
 
 def test_keys_that_work_side_by_side_lose_no_url() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.stores.conversions import ConversionStore
 from chalicelib.domain.report import Body
 from chalicelib.routes.observed import seen
 from chalicelib.services import track
@@ -83,6 +84,25 @@ def test_a_sale_that_comes_in_while_no_node_answers_is_seen_to_wait(grounds: Cal
     seconds = seen(kept, ground.box.now())["OldestUnsentSeconds"]
     assert HOUR_MS // 1000 <= seconds <= (ground.box.now() - came_in) // 1000
     assert seen(kept, ground.box.now())["RpcSilent"] == 1
+
+
+def test_the_outbox_is_read_once_a_look_while_no_node_answers_too(
+    grounds: Callable[..., Ground], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = grounds(keys=2)
+    ground.settle()
+    confirm(ground.box)
+    ground.proxy.down = True
+    read = ConversionStore.outbox
+    reads = list[int]()
+
+    def counted(*given: Any, **named: Any) -> Any:
+        reads.append(1)
+        return read(*given, **named)
+
+    monkeypatch.setattr(ConversionStore, "outbox", counted)
+    confirm(ground.box)
+    assert len(reads) == 1
 
 
 def report(ground: Ground, event_id: str, cents: int) -> bool:

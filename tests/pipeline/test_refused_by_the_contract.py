@@ -13,7 +13,7 @@ from chalicelib.adapters.contract import StatusView
 from chalicelib.adapters.network import Network, Reverted
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.report import Body, Item
-from chalicelib.services import aside, track
+from chalicelib.services import aside, notify, postbacks, track
 from chalicelib.services.anchor import anchor
 from chalicelib.services.confirm import confirm
 from chalicelib.services.erase import erase_conversion
@@ -22,6 +22,7 @@ from chalicelib.services.network_report import REPORT, Report
 from chalicelib.services.receipts import receipt
 from chalicelib.services.record import carry, record
 from chalicelib.services.validate import Correction, correct
+from ops.verify import verify_receipt
 from tests.rig.ground import CHAIN_ID, DAY_MS, Ground
 
 MINUTE_MS = 60_000
@@ -29,6 +30,13 @@ MINUTE_MS = 60_000
 
 def reasons(ground: Ground) -> dict[str, str]:
     return {c.conversion_id: c.set_aside for c in ground.conversions() if c.set_aside is not None}
+
+
+def in_yen(ground: Ground) -> None:
+    """From now on; its agreements stay in euros."""
+    file = Path(ground.environment["CONFIG_FILE"])
+    file.write_text(json.dumps({**json.loads(file.read_text()), "currency": "JPY"}))
+    ground.box = ground.new_box(ground.box.offset)
 
 
 def decision_on_chain(ground: Ground, sale: str) -> str:
@@ -92,9 +100,7 @@ def test_an_order_in_another_currency_than_its_agreement_is_never_recorded_as_if
     before = Body(action="sale", values=["100.00"], order_id="before", click_id=ground.clicks[0])
     amended = track.conversion(ground.box, before, "tag").conversion.conversion_id
     ground.settle()
-    file = Path(ground.environment["CONFIG_FILE"])
-    file.write_text(json.dumps({**json.loads(file.read_text()), "currency": "JPY"}))
-    ground.box = ground.new_box(ground.box.offset)
+    in_yen(ground)
     body = Body(action="sale", values=["100"], order_id="after", click_id=ground.clicks[0])
     sale = track.conversion(ground.box, body, "server").conversion.conversion_id
     track.conversion(ground.box, replace(before, values=["100"]), "server")
@@ -104,6 +110,28 @@ def test_an_order_in_another_currency_than_its_agreement_is_never_recorded_as_if
     assert (held[sale].set_aside, standing(ground.box, held[sale]).commission) == (said, 0)
     assert (held[amended].currency, held[amended].amount, held[amended].history[-1].detail) == ("EUR", 10_000, said)
     assert [entry.amount for entry in ground.on_chain()] == [10_000]
+
+
+def test_what_is_recorded_is_told_in_its_own_currency_though_a_later_report_is_in_another(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config's currency was changed, and the server names the order again, in yen and with another publisher's click."""
+    monkeypatch.setitem(notify._known, "any", True)
+    made = postbacks.create(ground.box, "p0", postbacks.Wish(url="https://publisher.example/"))
+    body = Body(action="sale", values=["100.00"], order_id="before", click_id=ground.clicks[0])
+    sale = track.conversion(ground.box, body, "tag").conversion.conversion_id
+    ground.settle()
+    in_yen(ground)
+    track.conversion(ground.box, replace(body, values=["100"], click_id=ground.clicks[1]), "server")
+    shown = receipt(ground.box, sale)[1]
+    assert (shown["currency"], shown["amount"], shown["commission"]) == ("EUR", "100.00", "10.00")
+    assert verify_receipt(shown, ground.node_url)[-1].ok
+    ground.settle()
+    notify.look(ground.box, [sale])
+    notify.tell(ground.box)
+    told, _ = postbacks.deliveries(ground.box, "p0", made.postback_id, 10, None)
+    assert "rejected" in {one.data["status"] for one in told}
+    assert {(one.data["amount"], one.data["currency"]) for one in told} == {("100.00", "EUR")}
 
 
 def test_scattered_decisions_fit_their_calls_and_a_late_one_is_taken_back_alone(grounds: Callable[..., Ground]) -> None:
