@@ -14,8 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.adapters.contract import RecordedBytes, find_batch
-from chalicelib.adapters.contract_abi import topic
-from chalicelib.adapters.contract_events import Recorded, decode_logs
+from chalicelib.adapters.contract_events import Recorded
 from chalicelib.adapters.network import NoAnswer, Reverted, Sent
 from chalicelib.adapters.stores.item import Exists
 from chalicelib.bootstrap import Box
@@ -27,6 +26,7 @@ from chalicelib.domain.transaction import Attempt, Cargo, Change, Member, Mined,
 from chalicelib.services import claim
 from chalicelib.services.draft import draft, numbered
 from chalicelib.services.follow import View, look, mined_in
+from chalicelib.services.logged import logged, merchant_topic
 
 log = logging.getLogger(__name__)
 
@@ -171,10 +171,8 @@ def _recorded(
     box: Box, since_block: int, to_block: int, digest: str | None = None
 ) -> Iterator[tuple[int, list[Recorded]]]:
     """This merchant's recordings by ranges of blocks, each with its last block."""
-    merchant = "0x" + bytes.fromhex(box.config.merchant.account[2:]).rjust(32, b"\0").hex()
-    topics = ["0x" + topic("Recorded").hex(), merchant, *(["0x" + digest] if digest else [])]
-    for until, logs in box.network.logs(box.config.network.contract, topics, since_block, to_block):
-        yield until, [event for event in decode_logs(logs) if isinstance(event, Recorded)]
+    indexed = [merchant_topic(box), *(["0x" + digest] if digest else [])]
+    return logged(box, Recorded, indexed, since_block, to_block)
 
 
 def _take_over(view: View, event: Recorded, waiting: Waiting) -> bool:

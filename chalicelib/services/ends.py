@@ -10,11 +10,11 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from chalicelib.adapters.contract_abi import topic
-from chalicelib.adapters.contract_events import AgreementEnded, decode_logs
+from chalicelib.adapters.contract_events import AgreementEnded
 from chalicelib.adapters.network import NoAnswer
 from chalicelib.bootstrap import Box
 from chalicelib.domain.party import Agreement
+from chalicelib.services.logged import logged, merchant_topic
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,7 @@ def stop_links(box: Box, held: Agreement, ended_at: int) -> None:
 
 def _ends(box: Box, since_block: int, to_block: int) -> Iterator[tuple[int, list[AgreementEnded]]]:
     """This merchant's, by ranges of blocks, each with its last block."""
-    merchant = "0x" + bytes.fromhex(box.config.merchant.account[2:]).rjust(32, b"\0").hex()
-    topics = ["0x" + topic("AgreementEnded").hex(), None, merchant]
-    for until, logs in box.network.logs(box.config.network.contract, topics, since_block, to_block):
-        yield until, [event for event in decode_logs(logs) if isinstance(event, AgreementEnded)]
+    return logged(box, AgreementEnded, [None, merchant_topic(box)], since_block, to_block)
 
 
 def _take_over(box: Box, end: AgreementEnded) -> None:

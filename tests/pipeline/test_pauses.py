@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.stores.item import Stale
-from chalicelib.domain.transaction import Transaction
+from chalicelib.bootstrap import Box
+from chalicelib.domain.transaction import Cargo, Transaction
 from chalicelib.services import claim, send
 from chalicelib.services.confirm import confirm
 from chalicelib.services.health import health
@@ -89,16 +90,22 @@ def test_what_an_earlier_key_sent_is_followed_to_its_end_and_what_it_did_not_goe
     assert {c.entries[0].signer for c in ground.conversions()} == {earlier.address, ground.key.address}
 
 
-def test_a_process_that_wakes_up_late_does_not_sign_what_is_given_back_in_that_moment(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has the earlier key still, and a batch that it reserved, claimed and did not sign before its lease ended."""
+def reserved(ground: Ground) -> tuple[Box, Transaction, Cargo]:
+    """Three sales in a batch that a process has reserved, and no more: with its key, which is about to be replaced."""
     ground.sell(3)
     lane, turn, (work, gas) = ground.cut_and_freeze()
     assert lane.lanes is not None
     late = Transaction(signer=lane.signer.address, nonce=0, kind=work.kind, gas=gas)
     cargo = work.cargo(lane.signer.address, 0)
     lane.transactions.reserve(late, cargo, turn.holder, lane.lanes)
+    return lane, late, cargo
+
+
+def test_a_process_that_wakes_up_late_does_not_sign_what_is_given_back_in_that_moment(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the earlier key still, and a batch that it reserved, claimed and did not sign before its lease ended."""
+    lane, late, cargo = reserved(ground)
     late = claim.finish(lane, late, cargo)
     ground.replace_key()
     ground.outlive_lease()
@@ -121,11 +128,7 @@ def test_what_nobody_signed_is_given_back_to_the_end_where_a_crash_came_in_betwe
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no other process signs it meanwhile, though it has the key."""
-    ground.sell(3)
-    lane, turn, (work, gas) = ground.cut_and_freeze()
-    assert lane.lanes is not None
-    late = Transaction(signer=lane.signer.address, nonce=0, kind=work.kind, gas=gas)
-    lane.transactions.reserve(late, work.cargo(lane.signer.address, 0), turn.holder, lane.lanes)
+    reserved(ground)
     earlier = ground.key
     ground.replace_key()
     ground.outlive_lease()
